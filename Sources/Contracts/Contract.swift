@@ -1,0 +1,64 @@
+import JSON
+
+/// A data contract in the Open Data Contract Standard v3.1: what it says, read into types. Made by
+/// ``compile(_:)`` together with the program that checks events.
+public struct Contract: Sendable {
+    /// What a contract is used for.
+    public enum Kind: String, Sendable, CaseIterable {
+        /// Describes a stream of CloudEvents: its properties are the event's attributes and `data`.
+        case stream
+        /// Describes the rows of a table, which arrive as the `data` of CloudEvents.
+        case reference
+        /// Covers no event type: kept for the catalogue, checks nothing.
+        case catalogue
+    }
+
+    /// The document as it was given.
+    public let document: JSONTree
+    /// What it is used for, from the custom property `decisiond.kind`.
+    public let kind: Kind
+    /// `id`.
+    public let id: String
+    /// `name`; the id when there is none.
+    public let name: String
+    /// `version`, the author's.
+    public let version: String
+    /// `status`: proposed, draft, active, deprecated, retired.
+    public let status: String
+    /// `domain`, the business unit; nil when not said.
+    public let domain: String?
+    /// `tenant`; nil when not said.
+    public let tenant: String?
+    /// The user name of the first team member whose role is Owner, else the team's name; nil without a team.
+    public let owner: String?
+    /// The CloudEvents types that it covers, from the custom property `decisiond.eventTypes`.
+    public let eventTypes: [String]
+    /// Its schema objects: exactly one for streams and reference tables.
+    public let schema: [SchemaObject]
+    /// Its service levels.
+    public let serviceLevels: [ServiceLevel]
+    /// Every quality rule, with the path of the property it is about (empty for the object as a whole).
+    public let qualityRules: [(path: [String], rule: QualityRule)]
+    /// Every classified property path with its classification.
+    public let classifications: [(path: [String], classification: String)]
+
+    /// Custom properties of the contract that this product understands; others with its prefix are refused.
+    static let customProperties = ["decisiond.kind", "decisiond.eventTypes"]
+    static let customPrefix = "decisiond."
+
+    /// Reads and compiles a document. Fails with every issue found, each with a JSON pointer: structure that the
+    /// standard does not allow, and for streams and reference tables also rules that could not be enforced.
+    public static func compile(_ tree: JSONTree) throws(ContractError) -> CompiledContract {
+        var issues = IssueList()
+        DocumentShape.Element.contract.check(tree, at: .root, &issues)
+        guard issues.issues.isEmpty else { throw ContractError(issues: issues.issues) }
+        var reader = ContractReader(document: tree)
+        let contract = reader.read()
+        var compiler = CheckCompiler(contract: contract, issues: reader.issues)
+        let compiled = compiler.compile()
+        guard compiler.issues.issues.isEmpty, let compiled else {
+            throw ContractError(issues: compiler.issues.issues)
+        }
+        return compiled
+    }
+}

@@ -1,0 +1,222 @@
+import FEEL
+
+/// A compiled decision table.
+///
+/// Columns whose cells compare with constants are indexed: for every segment of the number line (or every text) a bit
+/// set says which
+/// rules pass. A decision is then one look-up and one AND per column; only cells that the index cannot know are
+/// evaluated. The
+/// trace costs nothing extra: the surviving bits are the matched rules.
+public final class DecisionTable: Sendable {
+    /// What was compiled.
+    public let spec: DecisionTableSpec
+    /// The slots that the table reads, ascending.
+    public let usedSlots: [Int]
+
+    /// A class, because evaluating walks the columns and a reference costs one count where the members would cost one
+    /// each.
+    final class Column: Sendable {
+        let expression: Expression
+        let allowed: UnaryTests?
+        let cells: [UnaryTests]
+        let index: ColumnIndex
+
+        init(expression: Expression, allowed: UnaryTests?, cells: [UnaryTests]) {
+            self.expression = expression
+            self.allowed = allowed
+            self.cells = cells
+            index = ColumnIndex(cells: cells)
+        }
+    }
+
+    let columns: [Column]
+    let outputs: [[Expression]]
+    /// The output row of every rule whose outputs are all constants; nil where something must be computed.
+    let constantRows: [[Value]?]
+    let ruleCount: Int
+    let hitPolicy: HitPolicy
+    let defaults: [Expression?]
+    /// Allowed output values in order of priority, per output.
+    let priorities: [[Value]]
+    let wordCount: Int
+
+    init(
+        spec: DecisionTableSpec, usedSlots: [Int], columns: [Column], outputs: [[Expression]], defaults: [Expression?],
+        priorities: [[Value]]
+    ) {
+        self.spec = spec
+        self.usedSlots = usedSlots
+        self.columns = columns
+        self.outputs = outputs
+        self.defaults = defaults
+        self.priorities = priorities
+        ruleCount = spec.rules.count
+        hitPolicy = spec.hitPolicy
+        wordCount = (spec.rules.count + 63) / 64
+        constantRows = outputs.map { row in
+            let values = row.compactMap(\.constant)
+            return values.count == row.count ? values : nil
+        }
+    }
+
+    /// Compiles every cell; throws all findings together (at most `DMNLimits.issues`).
+    public static func compile(
+        _ spec: DecisionTableSpec, environment: Environment, profile: Profile = .dmn
+    ) throws(DMNError) -> DecisionTable {
+        var compiler = TableCompiler(spec, environment, profile)
+        return try compiler.compile()
+    }
+
+    /// Evaluates against slots in the environment's order.
+    /// - Parameter now: the current time in microseconds since the Unix epoch, for `now()` and `today()`.
+    public func evaluate(_ slots: [Value], now: Int64? = nil) -> TableResult {
+        var inputs: [Value] = []
+        inputs.reserveCapacity(columns.count)
+        for index in columns.indices {
+            let value = columns[index].expression.evaluate(slots, now: now)
+            inputs.append(value)
+            if let allowed = columns[index].allowed, allowed.matches(value, slots, now: now) != true {
+                return TableResult(outcome: .invalidInput(index), matchedRules: [], inputs: inputs)
+            }
+        }
+        let matched = match(inputs, slots, now)
+        return TableResult(
+            outcome: outcome(matched, slots, now), matchedRules: matched.map { $0 + 1 }, inputs: inputs)
+    }
+
+    // MARK: Matching
+
+    /// Indices of the matching rules, ascending; stops at the first under FIRST.
+    private func match(_ inputs: [Value], _ slots: [Value], _ now: Int64?) -> [Int] {
+        var matched: [Int] = []
+        if wordCount <= 1 {
+            var bits = DecisionTable.ruleBits(ruleCount)
+            for column in columns.indices {
+                bits &= columns[column].index.word(columns[column].index.segmentStart(inputs[column]))
+            }
+            collect(bits, 0, inputs, slots, now, &matched)
+            return matched
+        }
+        let starts = columns.indices.map { columns[$0].index.segmentStart(inputs[$0]) }
+        for word in 0..<wordCount {
+            var bits = DecisionTable.ruleBits(ruleCount - word * 64)
+            for column in columns.indices where bits != 0 {
+                bits &= columns[column].index.word(starts[column] + word)
+            }
+            if bits != 0, collect(bits, word * 64, inputs, slots, now, &matched) { return matched }
+        }
+        return matched
+    }
+
+    /// A word with one bit per remaining rule.
+    private static func ruleBits(_ remaining: Int) -> UInt64 {
+        remaining >= 64 ? .max : (1 << UInt64(max(0, remaining))) - 1
+    }
+
+    /// Adds the rules of one word that match; true when no further rule matters.
+    @discardableResult
+    private func collect(
+        _ candidates: UInt64, _ base: Int, _ inputs: [Value], _ slots: [Value], _ now: Int64?, _ matched: inout [Int]
+    ) -> Bool {
+        var bits = candidates
+        while bits != 0 {
+            let rule = base + bits.trailingZeroBitCount
+            bits &= bits - 1
+            if passes(rule, inputs, slots, now) {
+                matched.append(rule)
+                if hitPolicy == .first { return true }
+            }
+        }
+        return false
+    }
+
+    /// Whether the cells that the index does not know let the rule pass.
+    private func passes(_ rule: Int, _ inputs: [Value], _ slots: [Value], _ now: Int64?) -> Bool {
+        for column in columns.indices where columns[column].index.isOpaque(rule) {
+            if columns[column].cells[rule].matches(inputs[column], slots, now: now) != true { return false }
+        }
+        return true
+    }
+
+    // MARK: Outcome
+
+    private func row(_ rule: Int, _ slots: [Value], _ now: Int64?) -> [Value] {
+        if let row = constantRows[rule] { return row }
+        return outputs[rule].map { $0.evaluate(slots, now: now) }
+    }
+
+    private func outcome(_ matched: [Int], _ slots: [Value], _ now: Int64?) -> TableResult.Outcome {
+        if hitPolicy == .collect, let aggregation = spec.aggregation {
+            return aggregate(aggregation, matched, slots, now)
+        }
+        guard let first = matched.first else {
+            return .noMatch(defaults.map { $0?.evaluate(slots, now: now) ?? .null })
+        }
+        switch hitPolicy {
+        case .unique: return matched.count == 1 ? .matched([row(first, slots, now)]) : .conflict
+        case .first: return .matched([row(first, slots, now)])
+        case .any:
+            let rows = matched.map { row($0, slots, now) }
+            return rows.allSatisfy { $0 == rows[0] } ? .matched([rows[0]]) : .conflict
+        case .collect, .ruleOrder: return .matched(matched.map { row($0, slots, now) })
+        case .priority:
+            let rows = ordered(matched.map { row($0, slots, now) })
+            return .matched(Array(rows.prefix(1)))
+        case .outputOrder: return .matched(ordered(matched.map { row($0, slots, now) }))
+        }
+    }
+
+    private func aggregate(
+        _ aggregation: Aggregation, _ matched: [Int], _ slots: [Value], _ now: Int64?
+    ) -> TableResult.Outcome {
+        if matched.isEmpty {
+            if let value = defaults.first.flatMap({ $0?.evaluate(slots, now: now) }) { return .noMatch([value]) }
+            return aggregation == .count ? .aggregated(.number(0)) : .noMatch([.null])
+        }
+        let values = matched.map { outputs[$0][0].evaluate(slots, now: now) }
+        switch aggregation {
+        case .count: return .aggregated(.number(values.count))
+        case .sum: return .aggregated(ListFunctions.sum(values))
+        case .min: return .aggregated(ListFunctions.min(values))
+        case .max: return .aggregated(ListFunctions.max(values))
+        }
+    }
+
+    /// Rows by the order of the outputs' allowed values, column by column; ties keep rule order, unlisted values come
+    /// last.
+    private func ordered(_ rows: [[Value]]) -> [[Value]] {
+        let ranked = rows.enumerated().map { offset, row in
+            (rank: zip(row, priorities).map { value, order in order.firstIndex(of: value) ?? Int.max }, offset: offset)
+        }
+        let sorted = ranked.sorted { a, b in
+            if a.rank == b.rank { return a.offset < b.offset }
+            return a.rank.lexicographicallyPrecedes(b.rank)
+        }
+        return sorted.map { rows[$0.offset] }
+    }
+
+    /// The result as DMN defines it: one output column gives the bare value, several a context; list policies give
+    /// lists; a conflict is null.
+    public func value(of result: TableResult) -> Value {
+        let isList: Bool
+        switch spec.hitPolicy {
+        case .collect, .ruleOrder, .outputOrder: isList = true
+        default: isList = false
+        }
+        switch result.outcome {
+        case .matched(let rows):
+            let values = rows.map { self.value(ofRow: $0) }
+            return isList ? .list(values) : values.first ?? .null
+        case .aggregated(let value): return value
+        case .noMatch(let row):
+            if row.allSatisfy(\.isNull) { return isList && spec.aggregation == nil ? .list([]) : .null }
+            return isList && spec.aggregation == nil ? .list([self.value(ofRow: row)]) : self.value(ofRow: row)
+        case .conflict, .invalidInput: return .null
+        }
+    }
+
+    private func value(ofRow row: [Value]) -> Value {
+        if spec.outputs.count == 1 { return row[0] }
+        return .context(Context(zip(spec.outputs, row).map { ($0.name, $1) }))
+    }
+}

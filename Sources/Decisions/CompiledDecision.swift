@@ -1,0 +1,402 @@
+public import DMN
+public import FEEL
+public import JSON
+
+/// What a decision needs to know of a feature view when it is compiled.
+public struct ViewInterface: Sendable {
+    /// Version of the view.
+    public let version: Int
+    /// Feature names in the view's order, with the FEEL type that a value has.
+    public let features: [(name: String, type: FEELType)]
+
+    /// Describes a view.
+    public init(version: Int, features: [(name: String, type: FEELType)]) {
+        self.version = version
+        self.features = features
+    }
+}
+
+/// What a decision needs to know of a model when it is compiled.
+public struct ModelInterface: Sendable {
+    /// Version of the model.
+    public let version: Int
+    /// Input names in the model's order; nil when the artifact cannot be read, so that they are not known.
+    public let features: [String]?
+    /// Category lists of the inputs that are categories: a text's code is its position.
+    public let categories: [String: [String]]
+
+    /// Describes a model.
+    public init(version: Int, features: [String]?, categories: [String: [String]]) {
+        self.version = version
+        self.features = features
+        self.categories = categories
+    }
+}
+
+/// Where one input of a model comes from.
+public enum ModelInputSource: Sendable {
+    /// A served feature: (feature use, index in the view).
+    case feature(use: Int, index: Int)
+    /// A decision input or a node's number, by slot.
+    case slot(Int)
+    /// A decision input that holds a category's name; codes by name.
+    case category(slot: Int, codes: [String: Double])
+}
+
+/// A model step with its input row planned out.
+public enum CompiledStep: Sendable {
+    /// A model: its name, the source of every input, its budget in microseconds.
+    case model(name: String, sources: [ModelInputSource], budgetMicros: Int64?)
+    /// A fixed score.
+    case constant(Decimal)
+}
+
+/// A table with what the answer needs beside it.
+public struct CompiledTable: Sendable {
+    /// The DMN table.
+    public let table: DecisionTable
+    /// Slots that its expressions and tests read.
+    let usedSlots: Set<Int>
+    /// Rule ids in order.
+    public let ruleIDs: [String]
+    /// Reason code of each rule, if it gives one.
+    public let reasons: [String?]
+    /// The input expressions as written, for the trace.
+    public let inputNames: [String]
+    /// Slots that receive the outputs of a single-hit table, one a column.
+    public let outputSlots: [Int]
+    /// Slot that receives the list of a multiple-hit table; nil for single-hit tables.
+    public let listSlot: Int?
+    /// Output column names.
+    public let outputNames: [String]
+}
+
+/// One node, compiled.
+public enum CompiledNode: Sendable {
+    /// A model node and the slot of its score.
+    case model(steps: [CompiledStep], slot: Int)
+    /// An expression and the slot of its value.
+    case expression(Expression, slot: Int)
+    /// A table.
+    case table(CompiledTable)
+}
+
+/// A feature that some expression uses, and the slot it fills.
+struct FeatureSlot: Sendable {
+    let slot: Int
+    let use: Int
+    let index: Int
+}
+
+/// A decision that is ready to run: names are slots, expressions and tables are compiled, model rows are planned.
+public struct CompiledDecision: Sendable {
+    /// Name of the decision.
+    public let name: String
+    /// Version of the definition.
+    public let version: Int
+    /// The definition as parsed.
+    public let spec: DecisionSpec
+    /// Nodes in order.
+    public let nodes: [(name: String, node: CompiledNode)]
+    /// Output expressions in order.
+    public let outputs: [Expression]
+    /// Slot of the score; nil when the decision has none.
+    public let scoreSlot: Int?
+    /// Number of slots.
+    public let slotCount: Int
+    /// Names of the view behind each feature use, with its version and feature names.
+    public let views: [(name: String, interface: ViewInterface)]
+    let featureSlots: [FeatureSlot]
+    let reasonTexts: [String: String]
+
+    /// Index of an input by name.
+    public func inputIndex(_ name: String) -> Int? {
+        spec.inputs.firstIndex { $0.name == name }
+    }
+}
+
+/// Compiles a `DecisionSpec` against the views and models that exist.
+public struct DecisionCompiler {
+    private let spec: DecisionSpec
+    private let pointer: String
+    private let problems: ProblemList
+    private let models: (String) -> ModelInterface?
+    private var names: [TypedName] = []
+    private var slots: [String: Int] = [:]
+    private var views: [(name: String, interface: ViewInterface)] = []
+    /// `view.feature` -> (use, index), and plain feature name -> the same where it is unique.
+    private var features: [String: (use: Int, index: Int)] = [:]
+    private var ambiguous: Set<String> = []
+
+    /// Compiles; on any problem the list grows and nil is returned.
+    ///
+    /// - Parameters:
+    ///   - pointer: where the spec stands in the document.
+    ///   - views: looks a feature view up by name.
+    ///   - models: looks a model up by name.
+    public static func compile(
+        name: String, version: Int, spec: DecisionSpec, at pointer: String, _ problems: ProblemList,
+        views: (String) -> ViewInterface?, models: @escaping (String) -> ModelInterface?
+    ) -> CompiledDecision? {
+        let before = problems.problems.count
+        var compiler = DecisionCompiler(spec: spec, pointer: pointer, problems: problems, models: models)
+        compiler.declareInputs()
+        let featureSlots = compiler.declareFeatures(views)
+        let nodes = compiler.compileNodes()
+        let environment = Environment(compiler.names)
+        var outputs: [Expression] = []
+        for (index, output) in spec.outputs.enumerated() {
+            let place = "\(pointer)/outputs/\(index)/expression"
+            if let expression = compiler.expression(output.expression, environment, place) {
+                compiler.check(expression.resultType, against: output.type, place)
+                outputs.append(expression)
+            }
+        }
+        var scoreSlot: Int?
+        if let score = spec.scoreNode {
+            scoreSlot = compiler.slots[score]
+            if scoreSlot == nil { problems.add("\(pointer)/score", "unknown_name", "no node has this name") }
+        }
+        compiler.checkReasons()
+        guard problems.problems.count == before else { return nil }
+        let used = Self.usedSlots(nodes, outputs)
+        return CompiledDecision(
+            name: name, version: version, spec: spec, nodes: nodes, outputs: outputs, scoreSlot: scoreSlot,
+            slotCount: compiler.names.count, views: compiler.views,
+            featureSlots: featureSlots.filter { used.contains($0.slot) },
+            reasonTexts: Dictionary(spec.reasonTexts.map { ($0.code, $0.text) }) { first, _ in first })
+    }
+
+    private init(
+        spec: DecisionSpec, pointer: String, problems: ProblemList, models: @escaping (String) -> ModelInterface?
+    ) {
+        self.spec = spec
+        self.pointer = pointer
+        self.problems = problems
+        self.models = models
+    }
+
+    private mutating func declare(_ name: String, _ type: FEELType, nullable: Bool, _ place: String) -> Int {
+        if slots[name] != nil { problems.add(place, "duplicate_name", "this name is taken") }
+        slots[name] = names.count
+        names.append(TypedName(name: name, type: type, isNullable: nullable))
+        return names.count - 1
+    }
+
+    private mutating func declareInputs() {
+        for (index, input) in spec.inputs.enumerated() {
+            _ = declare(input.name, input.type, nullable: input.isOptional, "\(pointer)/inputs/\(index)/name")
+        }
+    }
+
+    private mutating func declareFeatures(_ lookup: (String) -> ViewInterface?) -> [FeatureSlot] {
+        var featureSlots: [FeatureSlot] = []
+        for (use, feature) in spec.features.enumerated() {
+            let place = "\(pointer)/features/\(use)/view"
+            guard let interface = lookup(feature.view) else {
+                problems.add(place, "unknown_view", "no feature view has this name")
+                continue
+            }
+            views.append((feature.view, interface))
+            for (index, column) in interface.features.enumerated() {
+                let name = "\(feature.view).\(column.name)"
+                let slot = declare(name, column.type, nullable: true, place)
+                featureSlots.append(FeatureSlot(slot: slot, use: use, index: index))
+                features[name] = (use, index)
+                if features[column.name] != nil { ambiguous.insert(column.name) }
+                features[column.name] = (use, index)
+            }
+        }
+        return featureSlots
+    }
+
+    private mutating func compileNodes() -> [(name: String, node: CompiledNode)] {
+        var compiled: [(name: String, node: CompiledNode)] = []
+        for (index, item) in spec.nodes.enumerated() {
+            let place = "\(pointer)/nodes/\(index)"
+            switch item.node {
+            case .model(let steps):
+                let plans = steps.enumerated().compactMap { step, plan in
+                    compileStep(plan, "\(place)/model/steps/\(step)")
+                }
+                let slot = declare(item.name, .number, nullable: true, "\(place)/name")
+                compiled.append((item.name, .model(steps: plans, slot: slot)))
+            case .expression(let source, let type):
+                let expression = expression(source, Environment(names), "\(place)/expression")
+                if let expression { check(expression.resultType, against: type, "\(place)/expression") }
+                let slot = declare(item.name, type, nullable: true, "\(place)/name")
+                if let expression { compiled.append((item.name, .expression(expression, slot: slot))) }
+            case .table(let table):
+                if let node = compileTable(item.name, table, place) { compiled.append((item.name, .table(node))) }
+            }
+        }
+        return compiled
+    }
+
+    private func expression(_ source: String, _ environment: Environment, _ place: String) -> Expression? {
+        do {
+            return try Expression(source, in: environment, profile: .dmn)
+        } catch {
+            problems.add(place, error.code.rawValue, "\(error.message) (at character \(error.offset))")
+            return nil
+        }
+    }
+
+    private func check(_ found: FEELType, against declared: FEELType, _ place: String) {
+        if !found.fits(declared) {
+            problems.add(place, "type_mismatch", "the expression gives \(found.name), \(declared.name) is declared")
+        }
+    }
+
+    private func compileStep(_ step: ModelStep, _ place: String) -> CompiledStep? {
+        switch step {
+        case .constant(let value): return .constant(value)
+        case .model(let name, let inputs, let budget):
+            guard let interface = models(name) else {
+                problems.add("\(place)/model", "unknown_model", "no model has this name")
+                return nil
+            }
+            var sources: [ModelInputSource] = []
+            for feature in interface.features ?? [] {
+                let wanted = inputs[feature] ?? feature
+                guard let source = source(wanted, interface.categories[feature]) else {
+                    problems.add(
+                        "\(place)/inputs", "unbound_model_input",
+                        "the model's input \(feature) is neither an input, a feature nor a node")
+                    continue
+                }
+                sources.append(source)
+            }
+            return .model(name: name, sources: sources, budgetMicros: budget)
+        }
+    }
+
+    private func source(_ wanted: String, _ categories: [String]?) -> ModelInputSource? {
+        if let slot = slots[wanted], features[wanted] == nil {
+            guard let categories else { return .slot(slot) }
+            let codes = Dictionary(uniqueKeysWithValues: categories.enumerated().map { ($1, Double($0)) })
+            return .category(slot: slot, codes: codes)
+        }
+        guard let feature = features[wanted], !ambiguous.contains(wanted) else { return nil }
+        return .feature(use: feature.use, index: feature.index)
+    }
+
+    private mutating func compileTable(_ name: String, _ spec: TableSpec, _ place: String) -> CompiledTable? {
+        let environment = Environment(names)
+        let table: DecisionTable
+        do {
+            table = try DecisionTable.compile(try spec.dmn(), environment: environment, profile: .dmn)
+        } catch {
+            for issue in error.issues { problems.add("\(place)/table\(issue.pointer)", issue.code, issue.message) }
+            return nil
+        }
+        var outputSlots: [Int] = []
+        var listSlot: Int?
+        if table.spec.hitPolicy.isSingleHit {
+            for output in spec.outputs {
+                let slotName = spec.outputs.count == 1 ? name : "\(name).\(output.name)"
+                outputSlots.append(declare(slotName, output.type, nullable: true, "\(place)/name"))
+            }
+        } else {
+            let element: FEELType = spec.outputs.count == 1 ? spec.outputs[0].type : .any
+            let type: FEELType = spec.aggregation == nil ? .list(element) : .number
+            listSlot = declare(name, type, nullable: spec.aggregation != nil, "\(place)/name")
+        }
+        return CompiledTable(
+            table: table, usedSlots: spec.usedSlots(environment), ruleIDs: spec.rules.map(\.id), reasons: spec.rules.map(\.reason),
+            inputNames: spec.inputs.map(\.expression), outputSlots: outputSlots, listSlot: listSlot,
+            outputNames: spec.outputs.map(\.name))
+    }
+
+    private func checkReasons() {
+        guard spec.givesReasons else { return }
+        let known = Set(spec.reasonTexts.map(\.code))
+        for (index, item) in spec.nodes.enumerated() {
+            guard case .table(let table) = item.node else { continue }
+            for (number, rule) in table.rules.enumerated() {
+                if let reason = rule.reason, !known.contains(reason) {
+                    problems.add(
+                        "\(pointer)/nodes/\(index)/table/rules/\(number)/reason", "unknown_reason",
+                        "give the code a text under reasons.codes")
+                }
+            }
+        }
+    }
+
+    private static func usedSlots(
+        _ nodes: [(name: String, node: CompiledNode)], _ outputs: [Expression]
+    ) -> Set<Int> {
+        var used = Set(outputs.flatMap(\.usedSlots))
+        for item in nodes {
+            switch item.node {
+            case .model(let steps, _):
+                for case .model(_, let sources, _) in steps {
+                    for case .slot(let slot) in sources { used.insert(slot) }
+                }
+            case .expression(let expression, _): used.formUnion(expression.usedSlots)
+            case .table(let table): used.formUnion(table.usedSlots)
+            }
+        }
+        return used
+    }
+}
+
+extension HitPolicy {
+    /// Whether at most one rule's outputs are the answer.
+    var isSingleHit: Bool {
+        switch self {
+        case .unique, .any, .first, .priority: true
+        case .collect, .ruleOrder, .outputOrder: false
+        }
+    }
+}
+
+extension TableSpec {
+    /// The table as the DMN target compiles it.
+    func dmn() throws(DMNError) -> DecisionTableSpec {
+        guard let policy = HitPolicy(rawValue: hitPolicy) else {
+            let known = HitPolicy.allCases.map(\.rawValue).joined(separator: ", ")
+            throw DMNError(issues: [.init(pointer: "/hit_policy", code: "value_not_allowed", message: "one of \(known)")])
+        }
+        var fold: Aggregation?
+        if let aggregation {
+            fold = Aggregation(rawValue: aggregation)
+            if fold == nil || policy != .collect {
+                throw DMNError(issues: [
+                    .init(
+                        pointer: "/aggregation", code: "value_not_allowed",
+                        message: "SUM, COUNT, MIN or MAX, with COLLECT only")
+                ])
+            }
+        }
+        return DecisionTableSpec(
+            inputs: inputs.map { .init(name: $0.expression, expression: $0.expression, type: $0.type) },
+            outputs: outputs.map { output in
+                let allowed = output.values?.map { "\"\($0)\"" }.joined(separator: ", ")
+                return .init(name: output.name, type: output.type, allowedValues: allowed)
+            },
+            rules: rules.map { .init(tests: $0.when, outputs: $0.then, id: $0.id) },
+            hitPolicy: policy, aggregation: fold)
+    }
+
+    /// Slots that the table's texts read; every text has been compiled once already, so none fails here.
+    func usedSlots(_ environment: Environment) -> Set<Int> {
+        var used: Set<Int> = []
+        for input in inputs {
+            if let expression = try? Expression(input.expression, in: environment) {
+                used.formUnion(expression.usedSlots)
+            }
+        }
+        for rule in rules {
+            for (test, input) in zip(rule.when, inputs) {
+                if let tests = try? UnaryTests(test, inputType: input.type, in: environment) {
+                    used.formUnion(tests.usedSlots)
+                }
+            }
+            for output in rule.then {
+                if let expression = try? Expression(output, in: environment) { used.formUnion(expression.usedSlots) }
+            }
+        }
+        return used
+    }
+}

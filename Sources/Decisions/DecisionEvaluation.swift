@@ -1,0 +1,343 @@
+import DMN
+public import FEEL
+public import Features
+import JSON
+public import Models
+
+/// How a model stands when a decision is made.
+public enum ModelState: Sendable {
+    /// Loaded and usable.
+    case ready(LoadedModel)
+    /// Its artifact is not on this machine.
+    case missing(version: Int)
+    /// Its artifact does not load; the code says why.
+    case corrupt(version: Int)
+    /// The definition was retired.
+    case withdrawn
+
+    /// The stable cause that a fallback records; nil when the model is usable.
+    public var unusableCause: String? {
+        switch self {
+        case .ready: nil
+        case .missing: "model_missing"
+        case .corrupt: "model_corrupt"
+        case .withdrawn: "model_withdrawn"
+        }
+    }
+}
+
+/// A model with the definition that names it.
+public struct LoadedModel: Sendable {
+    /// Name of the definition.
+    public let name: String
+    /// Version of the definition.
+    public let version: Int
+    /// The artifact.
+    public let model: Model
+    /// Which of the model's outputs is the score.
+    public let outputIndex: Int
+
+    /// Joins an artifact to its definition.
+    public init(name: String, version: Int, model: Model, outputIndex: Int) {
+        self.name = name
+        self.version = version
+        self.model = model
+        self.outputIndex = outputIndex
+    }
+}
+
+/// What became of one step of a model node.
+public struct StepRecord: Sendable, Equatable {
+    /// Name of the node.
+    public let node: String
+    /// 1-based number of the step.
+    public let step: Int
+    /// `name@version`, or `constant`.
+    public let used: String
+    /// Why the step did not answer; nil for the step that did.
+    public let cause: String?
+
+    /// A record of one step.
+    public init(node: String, step: Int, used: String, cause: String?) {
+        self.node = node
+        self.step = step
+        self.used = used
+        self.cause = cause
+    }
+}
+
+/// Where steps get their outcome from: the running process, or the record that is being replayed.
+public protocol StepSource {
+    /// Why this step must not be tried, or nil to try it.
+    mutating func causeBefore(node: String, step: Int, model: ModelState?, budgetMicros: Int64?) -> String?
+    /// Why the answer of this step must not be used, or nil to use it. Called right after the model ran.
+    mutating func causeAfter(node: String, step: Int, budgetMicros: Int64?) -> String?
+}
+
+/// One matched rule of the trace.
+public struct MatchedRule: Sendable {
+    /// Node of the table.
+    public let table: String
+    /// 1-based number of the rule.
+    public let rule: Int
+    /// The author's name of the rule.
+    public let ruleID: String
+    /// The reason code it gives, if any.
+    public let reason: String?
+    /// Index of the table among the decision's nodes.
+    let node: Int
+}
+
+/// Memory that one thread reuses from decision to decision.
+public struct DecisionScratch {
+    var slots: [Value] = []
+    var row: [Double] = []
+    /// Working memory of each model this thread has run; models go with their snapshot, so the list stays short.
+    var predictions: [ObjectIdentifier: Prediction] = [:]
+
+    static let predictionsMax = 64
+
+    /// Empty scratch memory.
+    public init() {}
+}
+
+/// The answer of a decision before it is written out.
+public struct DecisionResult: Sendable {
+    /// Output values in the order declared.
+    public var outputs: [Value] = []
+    /// The score; nil when the decision has none or it is null.
+    public var score: Decimal?
+    /// The model that gave the score; nil for a constant.
+    public var model: (name: String, version: Int)?
+    /// The step of the score's node that answered, when it was not the first: (step, used, cause of the first failure).
+    public var fallback: (step: Int, used: String, cause: String)?
+    /// Every step tried, of every model node.
+    public var steps: [StepRecord] = []
+    /// Rules that matched, in the order of tables and rules.
+    public var matched: [MatchedRule] = []
+    /// Inputs of each table as evaluated, by node index.
+    public var tableInputs: [Int: [Value]] = [:]
+    /// Things the caller should know: (code, what it is about).
+    public var warnings: [(code: String, subject: String)] = []
+}
+
+extension CompiledDecision {
+    /// Runs the graph.
+    ///
+    /// - Parameters:
+    ///   - inputs: one value per declared input.
+    ///   - features: for every feature use, the view's values in its order; an empty list reads as all null.
+    ///   - models: the state of a model by name.
+    ///   - steps: decides which steps of model nodes may answer.
+    ///   - scratch: this thread's memory.
+    /// - Returns: the result. Never fails: what cannot be computed is null, with a warning.
+    public func evaluate<Steps: StepSource>(
+        inputs: [Value], features: [[FeatureValue]], models: (String) -> ModelState, steps: inout Steps,
+        scratch: inout DecisionScratch
+    ) -> DecisionResult {
+        precondition(inputs.count == spec.inputs.count, "one value per declared input")
+        var result = DecisionResult()
+        fillSlots(inputs, features, &scratch)
+        warn(inputs, features, &result)
+        for (index, item) in nodes.enumerated() {
+            switch item.node {
+            case .model(let plans, let slot):
+                let score = score(item.name, plans, slot, features, models, &steps, &scratch, &result)
+                scratch.slots[slot] = score.map(Value.number) ?? .null
+            case .expression(let expression, let slot):
+                scratch.slots[slot] = expression.evaluate(scratch.slots)
+            case .table(let table):
+                run(table, named: item.name, at: index, &scratch, &result)
+            }
+        }
+        for (index, expression) in outputs.enumerated() {
+            result.outputs.append(output(expression, spec.outputs[index], scratch.slots, &result))
+        }
+        if let scoreSlot, case .number(let score) = scratch.slots[scoreSlot] { result.score = score }
+        return result
+    }
+
+    private func fillSlots(_ inputs: [Value], _ features: [[FeatureValue]], _ scratch: inout DecisionScratch) {
+        scratch.slots.removeAll(keepingCapacity: true)
+        scratch.slots.append(contentsOf: inputs)
+        while scratch.slots.count < slotCount { scratch.slots.append(.null) }
+        for feature in featureSlots where feature.index < features[feature.use].count {
+            scratch.slots[feature.slot] = Value(features[feature.use][feature.index])
+        }
+    }
+
+    /// Tells what memory could not serve: a feature that is null for any other reason than an empty history.
+    private func warn(_ inputs: [Value], _ features: [[FeatureValue]], _ result: inout DecisionResult) {
+        for use in spec.features where inputs[use.entityInput].isNull {
+            result.warnings.append(("entity_missing", use.view))
+        }
+        for (use, values) in features.enumerated() {
+            for (index, value) in values.enumerated() {
+                guard case .null(let reason) = value else { continue }
+                switch reason {
+                case .windowTruncated, .overflow, .featureUnavailable:
+                    let view = views[use]
+                    result.warnings.append((reason.rawValue, "\(view.name).\(view.interface.features[index].name)"))
+                default: break
+                }
+            }
+        }
+    }
+
+    private func score<Steps: StepSource>(
+        _ node: String, _ plans: [CompiledStep], _ slot: Int, _ features: [[FeatureValue]],
+        _ models: (String) -> ModelState, _ steps: inout Steps, _ scratch: inout DecisionScratch,
+        _ result: inout DecisionResult
+    ) -> Decimal? {
+        var firstCause: String?
+        for (index, plan) in plans.enumerated() {
+            let number = index + 1
+            var used = "constant"
+            var answer: (score: Decimal, model: (name: String, version: Int)?)?
+            var cause: String?
+            switch plan {
+            case .constant(let value):
+                cause = steps.causeBefore(node: node, step: number, model: nil, budgetMicros: nil)
+                if cause == nil { answer = (value, nil) }
+            case .model(let name, let sources, let budget):
+                let state = models(name)
+                used = name
+                cause = steps.causeBefore(node: node, step: number, model: state, budgetMicros: budget)
+                if case .ready(let loaded) = state {
+                    used = "\(name)@\(loaded.version)"
+                    if cause == nil {
+                        let score = predict(loaded, sources, features, &scratch)
+                        cause = steps.causeAfter(node: node, step: number, budgetMicros: budget)
+                        if cause == nil && score == nil { cause = "score_not_finite" }
+                        if cause == nil, let score { answer = (score, (name, loaded.version)) }
+                    }
+                }
+            }
+            result.steps.append(StepRecord(node: node, step: number, used: used, cause: cause))
+            if let answer {
+                if slot == scoreSlot {
+                    result.model = answer.model
+                    if let firstCause { result.fallback = (number, used, firstCause) }
+                }
+                return answer.score
+            }
+            firstCause = firstCause ?? cause
+        }
+        result.warnings.append(("no_score", node))
+        return nil
+    }
+
+    private func predict(
+        _ loaded: LoadedModel, _ sources: [ModelInputSource], _ features: [[FeatureValue]],
+        _ scratch: inout DecisionScratch
+    ) -> Decimal? {
+        scratch.row.removeAll(keepingCapacity: true)
+        for source in sources {
+            switch source {
+            case .feature(let use, let index):
+                scratch.row.append(index < features[use].count ? features[use][index].double : .nan)
+            case .slot(let slot):
+                scratch.row.append(Self.modelInput(scratch.slots[slot]))
+            case .category(let slot, let codes):
+                if case .string(let text) = scratch.slots[slot], let code = codes[text] {
+                    scratch.row.append(code)
+                } else {
+                    scratch.row.append(.nan)
+                }
+            }
+        }
+        let key = ObjectIdentifier(loaded.model)
+        if scratch.predictions[key] == nil {
+            if scratch.predictions.count >= DecisionScratch.predictionsMax { scratch.predictions.removeAll() }
+            scratch.predictions[key] = loaded.model.makePrediction()
+        }
+        loaded.model.predict(scratch.row, into: &scratch.predictions[key, default: loaded.model.makePrediction()])
+        guard let value = scratch.predictions[key]?.values[loaded.outputIndex] else { return nil }
+        guard value.isFinite else { return nil }
+        switch loaded.model.outputWidth {
+        case .float32: return Decimal(shortest: Float(value))
+        case .float64: return Decimal(shortest: value)
+        }
+    }
+
+    private static func modelInput(_ value: Value) -> Double {
+        switch value {
+        case .number(let number): number.double
+        case .boolean(let flag): flag ? 1 : 0
+        default: .nan
+        }
+    }
+
+    private func run(
+        _ table: CompiledTable, named name: String, at index: Int, _ scratch: inout DecisionScratch,
+        _ result: inout DecisionResult
+    ) {
+        let found = table.table.evaluate(scratch.slots)
+        for rule in found.matchedRules {
+            result.matched.append(
+                MatchedRule(
+                    table: name, rule: rule, ruleID: table.ruleIDs[rule - 1], reason: table.reasons[rule - 1],
+                    node: index))
+        }
+        result.tableInputs[index] = found.inputs
+        switch found.outcome {
+        case .conflict:
+            result.warnings.append(("table_conflict", name))
+        case .invalidInput(let column):
+            result.warnings.append(("table_input_not_allowed", "\(name).\(table.inputNames[column])"))
+        case .noMatch(let values):
+            if table.listSlot == nil { result.warnings.append(("no_rule_matched", name)) }
+            store(values, table, &scratch)
+        case .matched(let rows):
+            if let slot = table.listSlot {
+                scratch.slots[slot] = table.table.value(of: found)
+            } else {
+                store(rows.first ?? [], table, &scratch)
+            }
+        case .aggregated(let value):
+            if let slot = table.listSlot { scratch.slots[slot] = value }
+        }
+    }
+
+    private func store(_ row: [Value], _ table: CompiledTable, _ scratch: inout DecisionScratch) {
+        if let slot = table.listSlot { scratch.slots[slot] = .list([]) }
+        for (slot, value) in zip(table.outputSlots, row) { scratch.slots[slot] = value }
+    }
+
+    /// Evaluates one output; a value outside its declared type or list is null with a warning, never passed on.
+    private func output(
+        _ expression: Expression, _ spec: OutputSpec, _ slots: [Value], _ result: inout DecisionResult
+    ) -> Value {
+        let value = expression.evaluate(slots)
+        if case .null = value {
+            result.warnings.append(("output_null", spec.name))
+            return value
+        }
+        if !value.conforms(to: spec.type) {
+            result.warnings.append(("output_type_mismatch", spec.name))
+            return .null
+        }
+        if let allowed = spec.values, case .string(let text) = value, !allowed.contains(text) {
+            result.warnings.append(("output_not_allowed", spec.name))
+            return .null
+        }
+        return value
+    }
+}
+
+extension Value {
+    /// A served feature as FEEL sees it; a float enters as the shortest decimal of its own width.
+    init(_ feature: FeatureValue) {
+        switch feature {
+        case .null: self = .null
+        case .integer(let value): self = .number(Decimal(value))
+        case .decimal(let significand, let scale):
+            let number = Decimal(
+                significand: UInt128(significand.magnitude), exponent: -scale, isNegative: significand < 0)
+            self = number.map(Value.number) ?? .null
+        case .double(let value): self = Decimal(shortest: value).map(Value.number) ?? .null
+        case .string(let text): self = .string(text)
+        case .timestamp(let micros): self = .dateTime(DateTime(unixMicroseconds: micros))
+        }
+    }
+}

@@ -1,0 +1,88 @@
+/// FEEL's equality and order (DMN 1.5, 10.3.2.3 and table 54).
+enum Comparison {
+    /// Equality: null equals null only; values of different types have no answer.
+    static func equal(_ a: Value, _ b: Value) -> Truth {
+        switch (a, b) {
+        case (.null, .null): return .yes
+        case (.null, _), (_, .null): return .no
+        case (.boolean(let a), .boolean(let b)): return Truth(a == b)
+        case (.number(let a), .number(let b)): return Truth(a == b)
+        case (.string(let a), .string(let b)): return Truth(same(a, b))
+        case (.date(let a), .date(let b)): return Truth(a == b)
+        case (.time(let a), .time(let b)):
+            guard (a.zone == .local) == (b.zone == .local) else { return .no }
+            return Truth(a.comparable == b.comparable)
+        case (.dateTime(let a), .dateTime(let b)):
+            guard (a.zone == .local) == (b.zone == .local) else { return .no }
+            return Truth(a.utcSeconds == b.utcSeconds && a.nanosecond == b.nanosecond)
+        case (.yearsMonthsDuration(let a), .yearsMonthsDuration(let b)): return Truth(a == b)
+        case (.daysTimeDuration(let a), .daysTimeDuration(let b)): return Truth(a == b)
+        case (.list(let a), .list(let b)): return lists(a, b)
+        case (.context(let a), .context(let b)): return contexts(a, b)
+        case (.range(let a), .range(let b)): return ranges(a, b)
+        case (.function(let a), .function(let b)): return Truth(a === b)
+        default: return .unknown
+        }
+    }
+
+    /// Equality of the encoded text. Swift's own `==` also equates canonically equivalent spellings, which no database
+    /// does.
+    @inline(__always)
+    static func same(_ a: String, _ b: String) -> Bool { a == b && a.utf8.count == b.utf8.count }
+
+    private static func lists(_ a: [Value], _ b: [Value]) -> Truth {
+        guard a.count == b.count else { return .no }
+        for (x, y) in zip(a, b) where equal(x, y) != .yes { return equal(x, y) == .unknown ? .no : equal(x, y) }
+        return .yes
+    }
+
+    private static func contexts(_ a: Context, _ b: Context) -> Truth {
+        guard a.count == b.count else { return .no }
+        for entry in a.entries {
+            guard let other = b[entry.key], equal(entry.value, other) == .yes else { return .no }
+        }
+        return .yes
+    }
+
+    private static func ranges(_ a: Interval, _ b: Interval) -> Truth {
+        guard a.includesLow == b.includesLow, a.includesHigh == b.includesHigh else { return .no }
+        return Truth(equal(a.low, b.low) == .yes && equal(a.high, b.high) == .yes)
+    }
+
+    /// -1, 0 or 1; nil when the values have no order. Text orders by code point.
+    static func order(_ a: Value, _ b: Value) -> Int? {
+        switch (a, b) {
+        case (.number(let a), .number(let b)): return Decimal.compare(a, b)
+        case (.string(let a), .string(let b)):
+            if same(a, b) { return 0 }
+            return a.utf8.lexicographicallyPrecedes(b.utf8) ? -1 : 1
+        case (.date(let a), .date(let b)): return sign(a.daysSinceEpoch, b.daysSinceEpoch)
+        case (.time(let a), .time(let b)):
+            guard (a.zone == .local) == (b.zone == .local) else { return nil }
+            return sign(a.comparable, b.comparable)
+        case (.dateTime(let a), .dateTime(let b)):
+            guard (a.zone == .local) == (b.zone == .local) else { return nil }
+            let seconds = sign(a.utcSeconds, b.utcSeconds)
+            return seconds == 0 ? sign(Int64(a.nanosecond), Int64(b.nanosecond)) : seconds
+        case (.yearsMonthsDuration(let a), .yearsMonthsDuration(let b)): return sign(a.months, b.months)
+        case (.daysTimeDuration(let a), .daysTimeDuration(let b)): return a == b ? 0 : (a < b ? -1 : 1)
+        default: return nil
+        }
+    }
+
+    private static func sign(_ a: Int64, _ b: Int64) -> Int { a == b ? 0 : (a < b ? -1 : 1) }
+
+    /// Whether a range holds a value; unknown when they cannot be compared. A null endpoint leaves that side open.
+    static func contains(_ interval: Interval, _ value: Value) -> Truth {
+        var result = Truth.yes
+        if !interval.low.isNull {
+            guard let order = order(value, interval.low) else { return .unknown }
+            if order < 0 || (order == 0 && !interval.includesLow) { result = .no }
+        }
+        if !interval.high.isNull {
+            guard let order = order(value, interval.high) else { return .unknown }
+            if order > 0 || (order == 0 && !interval.includesHigh) { result = .no }
+        }
+        return result
+    }
+}

@@ -1,0 +1,34 @@
+/// Every bound of this module in one place; past one, compiling throws `too_complex` and evaluating gives null with a
+/// reason.
+public enum FEELLimits {
+    /// Longest source text of one expression, in UTF-8 bytes.
+    public static let sourceBytes = 65_536
+    /// Deepest nesting the parser follows; keeps its recursion far below a 512 KiB thread stack.
+    public static let parserDepth = 64
+    /// Deepest syntax tree (a chain of binary operators deepens the tree without nesting the parser).
+    public static let treeDepth = 160
+    /// Deepest chain of nested evaluations, function calls included.
+    public static let evaluationDepth = 400
+    /// Steps (loop iterations, list elements visited, calls) of one evaluation.
+    public static let evaluationSteps = 1_000_000
+    /// Longest list that an evaluation may build.
+    public static let listElements = 250_000
+    /// Longest string that an evaluation may build, in UTF-8 bytes.
+    public static let stringBytes = 4_194_304
+    /// Null reasons kept per evaluation; later ones are counted only.
+    public static let reasons = 16
+    /// Most names in one environment.
+    public static let environmentNames = 4_096
+    /// Largest absolute year of a date (DMN 1.5, 10.3.2.3.4).
+    public static let year = 999_999_999
+    /// Longest plain spelling of a number before `Decimal.description` turns to an exponent, in digits.
+    public static let plainDigits = 80
+    /// Longest compiled regular expression, in instructions.
+    public static let patternInstructions = 20_000
+    /// Largest count in a regular expression's `{n,m}`.
+    public static let patternRepeats = 1_000
+    /// Steps that one `matches`, `replace` or `split` may take.
+    public static let patternSteps = 1_000_000
+    /// Deepest value that conversion to text follows.
+    public static let textDepth = 64
+}

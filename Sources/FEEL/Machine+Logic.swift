@@ -1,0 +1,186 @@
+extension Machine {
+    /// The truth of a node without building a value; anything but a boolean is unknown.
+    mutating func truth(_ index: Int32) -> Truth {
+        let node = nodes[Int(index)]
+        switch node.operation {
+        case .compareConstant: return compareConstant(node, index)
+        case .inConstants: return inConstants(node, index)
+        case .and: return conjunction(node)
+        case .or: return disjunction(node)
+        default: return nestedTruth(node, index)
+        }
+    }
+
+    private mutating func nestedTruth(_ node: Node, _ index: Int32) -> Truth {
+        depth += 1
+        defer { depth -= 1 }
+        if depth > FEELLimits.evaluationDepth {
+            _ = null(.limit, "evaluation is nested too deeply", index)
+            return .unknown
+        }
+        switch node.operation {
+        case .compare:
+            let left = value(node.a)
+            let right = value(node.b)
+            return compare(ComparisonOperator(rawValue: node.sub) ?? .equal, left, right, index)
+        case .between: return inside(node, includesLow: true, includesHigh: true, index)
+        case .inside: return inside(node, includesLow: node.sub & 1 != 0, includesHigh: node.sub & 2 != 0, index)
+        case .inSet:
+            let subject = value(node.a)
+            return Truth(program.sets[Int(node.b)].contains(subject))
+        case .test: return test(node, index)
+        case .not:
+            switch truth(node.a) {
+            case .yes: return .no
+            case .no: return .yes
+            case .unknown: return .unknown
+            }
+        default:
+            switch value(index) {
+            case .boolean(let value): return Truth(value)
+            case .null: return .unknown
+            case let other:
+                _ = null(.typeMismatch, "expected a boolean, not \(other.type.name)", index)
+                return .unknown
+            }
+        }
+    }
+
+    private mutating func conjunction(_ node: Node) -> Truth {
+        var result = Truth.yes
+        for child in node.b..<(node.b + node.c) {
+            switch truth(children[Int(child)]) {
+            case .no: return .no
+            case .unknown: result = .unknown
+            case .yes: break
+            }
+        }
+        return result
+    }
+
+    private mutating func disjunction(_ node: Node) -> Truth {
+        var result = Truth.no
+        for child in node.b..<(node.b + node.c) {
+            switch truth(children[Int(child)]) {
+            case .yes: return .yes
+            case .unknown: result = .unknown
+            case .no: break
+            }
+        }
+        return result
+    }
+
+    @inline(__always)
+    private mutating func compareConstant(_ node: Node, _ index: Int32) -> Truth {
+        let operation = ComparisonOperator(rawValue: node.sub) ?? .equal
+        let left = nodes[Int(node.a)]
+        // The common case, a number in a slot or under test against a constant, without copying values.
+        if left.operation == .slot, Int(left.a) < slots.count,
+            case .number(let a) = slots[Int(left.a)], case .number(let b) = constants[Int(node.b)]
+        {
+            return Machine.decide(operation, Decimal.compare(a, b))
+        }
+        if left.operation == .input, case .number(let a) = input, case .number(let b) = constants[Int(node.b)] {
+            return Machine.decide(operation, Decimal.compare(a, b))
+        }
+        return compareGeneral(operation, node, index)
+    }
+
+    @inline(never)
+    private mutating func compareGeneral(_ operation: ComparisonOperator, _ node: Node, _ index: Int32) -> Truth {
+        let left = value(node.a)
+        return compare(operation, left, constants[Int(node.b)], index)
+    }
+
+    @inline(__always)
+    private mutating func inConstants(_ node: Node, _ index: Int32) -> Truth {
+        let left = nodes[Int(node.a)]
+        let first = Int(node.b)
+        let last = first + Int(node.c)
+        if left.operation == .slot, Int(left.a) < slots.count, case .string(let text) = slots[Int(left.a)] {
+            for constant in first..<last {
+                if case .string(let other) = constants[constant], other == text { return .yes }
+            }
+            return .no
+        }
+        let subject = value(node.a)
+        for constant in first..<last where Comparison.equal(subject, constants[constant]) == .yes { return .yes }
+        return .no
+    }
+
+    @inline(__always)
+    static func decide(_ operation: ComparisonOperator, _ order: Int) -> Truth {
+        switch operation {
+        case .equal: Truth(order == 0)
+        case .notEqual: Truth(order != 0)
+        case .less: Truth(order < 0)
+        case .lessOrEqual: Truth(order <= 0)
+        case .greater: Truth(order > 0)
+        case .greaterOrEqual: Truth(order >= 0)
+        }
+    }
+
+    mutating func compare(_ operation: ComparisonOperator, _ a: Value, _ b: Value, _ index: Int32) -> Truth {
+        switch operation {
+        case .equal: return Comparison.equal(a, b)
+        case .notEqual:
+            switch Comparison.equal(a, b) {
+            case .yes: return .no
+            case .no: return .yes
+            case .unknown: return .unknown
+            }
+        default:
+            if let order = Comparison.order(a, b) { return Machine.decide(operation, order) }
+            if !a.isNull && !b.isNull {
+                _ = null(.typeMismatch, "\(a.type.name) and \(b.type.name) have no order", index)
+            }
+            return .unknown
+        }
+    }
+
+    private mutating func inside(_ node: Node, includesLow: Bool, includesHigh: Bool, _ index: Int32) -> Truth {
+        let subject = value(node.a)
+        let low = value(node.b)
+        let high = value(node.c)
+        let above = compare(includesLow ? .greaterOrEqual : .greater, subject, low, index)
+        let below = compare(includesHigh ? .lessOrEqual : .less, subject, high, index)
+        if above == .no || below == .no { return above == .unknown || below == .unknown ? .unknown : .no }
+        return above == .unknown || below == .unknown ? .unknown : .yes
+    }
+
+    /// An expression as a test: by its own truth when it uses the input, else equal to the subject, a list or range
+    /// that holds it.
+    private mutating func test(_ node: Node, _ index: Int32) -> Truth {
+        let subject = value(node.a)
+        let expected = value(node.b)
+        if node.sub == 1 {
+            if case .boolean(let value) = expected { return Truth(value) }
+            if expected.isNull { return .unknown }
+        }
+        switch expected {
+        case .list(let elements):
+            if case .list = subject, Comparison.equal(subject, expected) == .yes { return .yes }
+            var result = Truth.no
+            for element in elements {
+                switch member(subject, element, index) {
+                case .yes: return .yes
+                case .unknown: if case .range = element { result = .unknown }
+                case .no: break
+                }
+            }
+            return result
+        case .boolean(let value):
+            if case .boolean = subject { return Comparison.equal(subject, expected) }
+            return subject.isNull ? .no : Truth(value)
+        default: return member(subject, expected, index)
+        }
+    }
+
+    private mutating func member(_ subject: Value, _ expected: Value, _ index: Int32) -> Truth {
+        if case .range(let interval) = expected {
+            if case .range = subject { return Comparison.equal(subject, expected) }
+            return Comparison.contains(interval, subject)
+        }
+        return Comparison.equal(subject, expected)
+    }
+}

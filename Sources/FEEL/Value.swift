@@ -1,0 +1,174 @@
+/// A FEEL value (DMN 1.5, 10.3.2.2). `==` and hashing are structural, except that numbers compare by value; FEEL's own
+/// `=`
+/// (instants across zones, null for values of different types) is `FEELEquality`.
+public enum Value: Hashable, Sendable {
+    /// No value.
+    case null
+    /// true or false.
+    case boolean(Bool)
+    /// A 34-digit decimal.
+    case number(Decimal)
+    /// Unicode text.
+    case string(String)
+    /// A calendar day.
+    case date(Date)
+    /// A time of day, with or without zone.
+    indirect case time(Time)
+    /// A day and a time of day, with or without zone.
+    indirect case dateTime(DateTime)
+    /// A whole number of months.
+    case yearsMonthsDuration(YearsMonthsDuration)
+    /// An exact time span in nanoseconds.
+    case daysTimeDuration(DaysTimeDuration)
+    /// A list; elements may be of different types.
+    case list([Value])
+    /// Named entries in order.
+    case context(Context)
+    /// A range between two endpoints.
+    indirect case range(Interval)
+    /// A function, built in or defined in FEEL.
+    case function(Function)
+
+    /// A number from an Int.
+    public static func number(_ value: Int) -> Value { .number(Decimal(value)) }
+
+    /// Whether this is `.null`.
+    @inlinable public var isNull: Bool {
+        if case .null = self { return true }
+        return false
+    }
+    /// The boolean, nil for any other type.
+    @inlinable public var boolean: Bool? {
+        if case .boolean(let value) = self { return value }
+        return nil
+    }
+    /// The number, nil for any other type.
+    @inlinable public var number: Decimal? {
+        if case .number(let value) = self { return value }
+        return nil
+    }
+    /// The text, nil for any other type.
+    @inlinable public var string: String? {
+        if case .string(let value) = self { return value }
+        return nil
+    }
+    /// The elements, nil for any other type.
+    @inlinable public var list: [Value]? {
+        if case .list(let value) = self { return value }
+        return nil
+    }
+    /// The context, nil for any other type.
+    @inlinable public var context: Context? {
+        if case .context(let value) = self { return value }
+        return nil
+    }
+}
+
+/// Named entries in the order they were defined. Two contexts are equal when they have equal entries, whatever the
+/// order.
+public struct Context: Hashable, Sendable {
+    /// One entry.
+    public struct Entry: Hashable, Sendable {
+        /// The entry's name.
+        public var key: String
+        /// The entry's value.
+        public var value: Value
+
+        /// Makes an entry.
+        public init(key: String, value: Value) {
+            self.key = key
+            self.value = value
+        }
+    }
+
+    /// The entries in order of definition; keys are distinct.
+    public private(set) var entries: [Entry]
+
+    /// An empty context.
+    public init() { entries = [] }
+
+    /// A context from entries; a later entry of the same key replaces an earlier one.
+    public init(_ entries: [(String, Value)]) {
+        self.entries = []
+        self.entries.reserveCapacity(entries.count)
+        for (key, value) in entries { self[key] = value }
+    }
+
+    /// The value of a key; nil when there is no such entry. Setting nil removes the entry.
+    public subscript(key: String) -> Value? {
+        get {
+            for entry in entries where entry.key == key { return entry.value }
+            return nil
+        }
+        set {
+            let index = entries.firstIndex { $0.key == key }
+            switch (index, newValue) {
+            case (let index?, let value?): entries[index].value = value
+            case (let index?, nil): entries.remove(at: index)
+            case (nil, let value?): entries.append(Entry(key: key, value: value))
+            case (nil, nil): break
+            }
+        }
+    }
+
+    /// Number of entries.
+    public var count: Int { entries.count }
+
+    /// Equality of entries, ignoring order.
+    public static func == (a: Context, b: Context) -> Bool {
+        a.entries.count == b.entries.count && a.entries.allSatisfy { b[$0.key] == $0.value }
+    }
+
+    /// Hashes the entries, ignoring order.
+    public func hash(into hasher: inout Hasher) {
+        var combined = 0
+        for entry in entries { combined ^= entry.hashValue }
+        hasher.combine(combined)
+    }
+}
+
+/// A range: two endpoints, each included or not. A null endpoint means unbounded on that side.
+public struct Interval: Hashable, Sendable {
+    /// The lower endpoint, `.null` when unbounded below.
+    public let low: Value
+    /// The upper endpoint, `.null` when unbounded above.
+    public let high: Value
+    /// Whether the lower endpoint belongs to the range.
+    public let includesLow: Bool
+    /// Whether the upper endpoint belongs to the range.
+    public let includesHigh: Bool
+
+    /// Makes a range; the endpoints are not checked against each other.
+    public init(low: Value, high: Value, includesLow: Bool, includesHigh: Bool) {
+        self.low = low
+        self.high = high
+        self.includesLow = includesLow
+        self.includesHigh = includesHigh
+    }
+}
+
+/// A function value: a built-in, or a FEEL function definition with the values that it closed over.
+public final class Function: Hashable, Sendable {
+    enum Body: Sendable {
+        case builtIn(BuiltIn)
+        case defined(Program, entry: Int32, slots: [Value], locals: [Value])
+    }
+
+    /// Parameter names in order; empty for a built-in.
+    public let parameters: [String]
+    /// The function type, used by `instance of`.
+    public let type: FEELType
+    let body: Body
+
+    init(parameters: [String], type: FEELType, body: Body) {
+        self.parameters = parameters
+        self.type = type
+        self.body = body
+    }
+
+    /// Functions are equal only when they are the same object.
+    public static func == (a: Function, b: Function) -> Bool { a === b }
+
+    /// Hashes the identity.
+    public func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
+}

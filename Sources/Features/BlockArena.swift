@@ -1,0 +1,183 @@
+/// Head of one entity's block; rows follow it.
+struct BlockHeader {
+    /// Time, ingest time and seq of the entity's first event; rows keep signed differences to them.
+    var timeBase: Int64
+    var ingestBase: Int64
+    var seqBase: Int64
+    /// Latest event time dropped because the entity was full; Int64.min when none was.
+    var cappedThrough: Int64
+    /// Slot of the entity in the table.
+    var owner: UInt32
+    /// Bytes of the whole block.
+    var byteCount: UInt32
+    /// Chunk that holds it; `BlockArena.large` for none.
+    var chunk: UInt32
+    /// Live rows, the first row's index, and rows that fit.
+    var count: UInt32
+    var head: UInt32
+    var capacity: UInt32
+    /// Index of the row layout.
+    var layout: UInt32
+
+    static let byteCount = MemoryLayout<BlockHeader>.stride
+    /// Readable bytes past the last row, for 8-byte loads.
+    static let tail = 8
+}
+
+/// Blocks of one table, bump-allocated in chunks and compacted: an entity's block grows by moving, and size-class free
+/// lists would keep every outgrown size. Since each block is referenced from one place (`pointers[owner]`), a chunk
+/// that is mostly garbage is emptied by moving its live blocks on.
+struct BlockArena: ~Copyable {
+    static let large = UInt32.max
+
+    private struct Chunk {
+        var base: UnsafeMutableRawPointer?
+        var used: Int
+        var live: Int
+    }
+
+    /// Block of each entity slot.
+    private(set) var pointers: [UnsafeMutableRawPointer?] = []
+    private var chunks: [Chunk] = []
+    private var emptyChunks: [Int] = []
+    private var current = -1
+    private var chunkBytes = 0
+    private var liveBytes = 0
+    private var largeBytes = 0
+
+    init() {}
+
+    deinit {
+        for pointer in pointers {
+            if let pointer, Self.header(pointer).pointee.chunk == Self.large { pointer.deallocate() }
+        }
+        for chunk in chunks { chunk.base?.deallocate() }
+    }
+
+    /// Heap bytes held.
+    var bytesUsed: Int {
+        chunkBytes + largeBytes + pointers.capacity * 8 + chunks.capacity * MemoryLayout<Chunk>.stride
+    }
+
+    @inline(__always)
+    static func header(_ block: UnsafeMutableRawPointer) -> UnsafeMutablePointer<BlockHeader> {
+        block.assumingMemoryBound(to: BlockHeader.self)
+    }
+
+    /// The block of a slot, or nil.
+    @inline(__always)
+    func block(_ slot: Int) -> UnsafeMutableRawPointer? {
+        slot < pointers.count ? pointers[slot] : nil
+    }
+
+    /// Makes `slot` addressable.
+    mutating func ensure(slot: Int) {
+        while pointers.count <= slot { pointers.append(nil) }
+    }
+
+    /// A new block of at least `bytes` for `slot`, not yet installed. May move every other block of the arena.
+    mutating func allocate(bytes: Int, slot: Int) -> UnsafeMutableRawPointer {
+        let size = (bytes + 7) & ~7
+        precondition(size <= Int(UInt32.max), "entityEventsMax and the row width bound a block")
+        let block: UnsafeMutableRawPointer
+        let chunk: UInt32
+        if size > FeatureLimits.arenaBlockBytesMax {
+            block = .allocate(byteCount: size, alignment: 8)
+            chunk = Self.large
+            largeBytes += size
+        } else {
+            if current < 0 || chunks[current].used + size > FeatureLimits.arenaChunkBytes { makeRoom(size) }
+            block = bump(current, size)
+            chunk = UInt32(current)
+        }
+        Self.header(block).initialize(
+            to: BlockHeader(
+                timeBase: 0, ingestBase: 0, seqBase: 0, cappedThrough: .min, owner: UInt32(slot),
+                byteCount: UInt32(size), chunk: chunk, count: 0, head: 0, capacity: 0, layout: 0))
+        return block
+    }
+
+    /// Makes `block` the slot's block and frees the one before.
+    mutating func install(_ block: UnsafeMutableRawPointer?, slot: Int) {
+        let old = pointers[slot]
+        pointers[slot] = block
+        guard let old else { return }
+        let header = Self.header(old).pointee
+        if header.chunk == Self.large {
+            largeBytes -= Int(header.byteCount)
+            old.deallocate()
+        } else {
+            let chunk = Int(header.chunk)
+            chunks[chunk].live -= Int(header.byteCount)
+            liveBytes -= Int(header.byteCount)
+            if chunks[chunk].live == 0, chunk != current { free(chunk) }
+        }
+    }
+
+    private mutating func bump(_ chunk: Int, _ size: Int) -> UnsafeMutableRawPointer {
+        guard let base = chunks[chunk].base else { preconditionFailure("the current chunk has memory") }
+        let block = base + chunks[chunk].used
+        chunks[chunk].used += size
+        chunks[chunk].live += size
+        liveBytes += size
+        return block
+    }
+
+    /// A current chunk with room: emptying the worst chunk when an eighth of all is garbage, else a fresh one.
+    private mutating func makeRoom(_ size: Int) {
+        if (chunkBytes - liveBytes) * 8 > chunkBytes, let victim = emptiest() {
+            let target = takeChunk()
+            evacuate(victim, to: target)
+            current = target
+            if chunks[current].used + size <= FeatureLimits.arenaChunkBytes { return }
+        }
+        current = takeChunk()
+    }
+
+    private func emptiest() -> Int? {
+        var best: Int?
+        var least = FeatureLimits.arenaChunkBytes
+        for index in chunks.indices where chunks[index].base != nil && chunks[index].live < least {
+            least = chunks[index].live
+            best = index
+        }
+        return best
+    }
+
+    private mutating func takeChunk() -> Int {
+        let base = UnsafeMutableRawPointer.allocate(byteCount: FeatureLimits.arenaChunkBytes, alignment: 8)
+        chunkBytes += FeatureLimits.arenaChunkBytes
+        if let index = emptyChunks.popLast() {
+            chunks[index] = Chunk(base: base, used: 0, live: 0)
+            return index
+        }
+        chunks.append(Chunk(base: base, used: 0, live: 0))
+        return chunks.count - 1
+    }
+
+    private mutating func evacuate(_ victim: Int, to target: Int) {
+        guard let base = chunks[victim].base else { return }
+        var offset = 0
+        while offset < chunks[victim].used {
+            let block = base + offset
+            let header = Self.header(block).pointee
+            let size = Int(header.byteCount)
+            if pointers[Int(header.owner)] == block {
+                let moved = bump(target, size)
+                liveBytes -= size
+                moved.copyMemory(from: block, byteCount: size)
+                Self.header(moved).pointee.chunk = UInt32(target)
+                pointers[Int(header.owner)] = moved
+            }
+            offset += size
+        }
+        free(victim)
+    }
+
+    private mutating func free(_ chunk: Int) {
+        chunks[chunk].base?.deallocate()
+        chunks[chunk] = Chunk(base: nil, used: 0, live: 0)
+        chunkBytes -= FeatureLimits.arenaChunkBytes
+        emptyChunks.append(chunk)
+    }
+}

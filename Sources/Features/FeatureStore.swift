@@ -1,0 +1,169 @@
+import Synchronization
+
+/// Features of several views, kept up to date in memory. Entities are spread over shards; one thread applies, any
+/// number read.
+public final class FeatureStore: Sendable {
+    /// What the store as a whole knows; changed when views come and go.
+    struct Catalog: Sendable {
+        struct Entry: Sendable {
+            let view: FeatureView
+            let entityType: Int
+        }
+        var views: [Entry?] = []
+        var entityTypes: [String] = []
+    }
+
+    private let shards: [LockedShard]
+    private let catalog = Mutex(Catalog())
+    /// Every event up to here was applied to its shard, or concerns no view.
+    private let appliedThrough = Atomic<Int64>(0)
+
+    /// A store with `shards` shards, a power of two; more shards mean less waiting between readers and the applier.
+    public init(shards: Int = 16) {
+        precondition(shards > 0 && shards <= FeatureLimits.shardsMax && shards & (shards - 1) == 0)
+        self.shards = (0..<shards).map { _ in LockedShard() }
+    }
+
+    /// The shard of an entity: high bits of the key's hash, since the low ones place it inside the shard.
+    private func shard(_ hash: Int) -> LockedShard {
+        shards[Int(truncatingIfNeeded: UInt(bitPattern: hash) >> 40) & (shards.count - 1)]
+    }
+
+    // MARK: Views
+
+    /// Adds a view without events; its index never changes and is never reused.
+    public func add(_ view: FeatureView) -> Int {
+        let (index, entityType) = catalog.withLock { catalog in
+            precondition(
+                catalog.views.count < FeatureLimits.viewsMax, "the caller bounds how many views are ever added")
+            let type: Int
+            if let known = catalog.entityTypes.firstIndex(of: view.spec.entity) {
+                type = known
+            } else {
+                type = catalog.entityTypes.count
+                catalog.entityTypes.append(view.spec.entity)
+            }
+            catalog.views.append(Catalog.Entry(view: view, entityType: type))
+            return (catalog.views.count - 1, type)
+        }
+        for shard in shards { shard.mutex.withLock { $0.add(view, at: index, entityType: entityType) } }
+        return index
+    }
+
+    /// Drops a view and its memory. Plans that name it read null.
+    public func remove(view index: Int) {
+        catalog.withLock { $0.views[index] = nil }
+        for shard in shards { shard.mutex.withLock { $0.remove(view: index) } }
+    }
+
+    /// Resolves the features that a reader wants. Views of one plan share one entity type.
+    public func plan(_ items: [FeaturePlan.Item]) throws(FeatureError) -> FeaturePlan {
+        let views = catalog.withLock { $0.views }
+        var issues: [FeatureError.Issue] = []
+        var order: [Int] = []
+        var wanted: [Int: [(feature: Int, position: Int)]] = [:]
+        var entityType: Int?
+        for (position, item) in items.enumerated() {
+            guard item.view < views.count, let entry = views[item.view] else {
+                issues.append(.init(.unknownView, at: "/\(position)", "The view is not active."))
+                continue
+            }
+            guard item.feature >= 0, item.feature < entry.view.features.count else {
+                issues.append(.init(.unknownFeature, at: "/\(position)", "The view has no such feature."))
+                continue
+            }
+            if let type = entityType, type != entry.entityType {
+                issues.append(.init(.mixedEntities, at: "/\(position)", "The view has another entity type."))
+            }
+            entityType = entityType ?? entry.entityType
+            if wanted[item.view] == nil { order.append(item.view) }
+            wanted[item.view, default: []].append((feature: item.feature, position: position))
+        }
+        if !issues.isEmpty { throw FeatureError(issues) }
+        let parts = order.compactMap { index -> FeaturePlan.Part? in
+            guard let view = views[index]?.view, let features = wanted[index] else { return nil }
+            return FeaturePlan.Part(view: index, program: ReadProgram(view: view, wanted: features))
+        }
+        return FeaturePlan(items: items, parts: parts, entityType: entityType ?? 0)
+    }
+
+    /// A plan of every feature of one view, in serving order.
+    public func plan(view index: Int) throws(FeatureError) -> FeaturePlan {
+        let count = catalog.withLock { index < $0.views.count ? $0.views[index]?.view.features.count ?? 0 : 0 }
+        if count == 0 { throw FeatureError([.init(.unknownView, at: "", "The view is not active.")]) }
+        return try plan((0..<count).map { FeaturePlan.Item(view: index, feature: $0) })
+    }
+
+    // MARK: Apply
+
+    /// Adds one event to one view. Called by one thread, in journal order; `event.seq` becomes the shard's position.
+    @discardableResult
+    public func apply(view index: Int, _ event: FeatureEvent) -> ApplyOutcome {
+        guard event.entity.utf8.count <= FeatureLimits.stringBytesMax else { return .refused(.textTooLong) }
+        let hash = ByteDictionary.hash(event.entity)
+        return shard(hash).mutex.withLock { $0.apply(view: index, event, hash: hash) }
+    }
+
+    /// Says that every event up to `seq` has been applied, so that readers of quiet shards see the journal's position.
+    public func advance(to seq: Int64) {
+        appliedThrough.store(seq, ordering: .releasing)
+    }
+
+    // MARK: Read
+
+    /// Computes the plan's features of one entity under one acquisition of its shard's lock.
+    public func read(
+        _ entity: String, _ plan: FeaturePlan, asOf: Int64, knownAt: KnownAt = .latest, into vector: inout FeatureVector
+    ) {
+        vector.begin(count: plan.items.count, views: plan.parts.count)
+        let hash = ByteDictionary.hash(entity)
+        shard(hash).mutex.withLock { shard in
+            // Loaded under the lock: what was applied before this position was stored is in the shard by now.
+            let through = appliedThrough.load(ordering: .acquiring)
+            shard.read(plan, entity: entity, hash: hash, asOf: asOf, knownAt: knownAt, into: &vector)
+            vector.featuresSeq = max(through, shard.appliedSeq)
+        }
+    }
+
+    // MARK: Memory
+
+    /// Drops events that no live window of the view can reach: those at or before `watermark` minus the view's
+    /// retention. `watermark` is the lowest event-time watermark of the view's sources [microseconds]. Locks are held
+    /// for short slices.
+    public func retire(view index: Int, watermark: Int64) {
+        let view = catalog.withLock { index < $0.views.count ? $0.views[index]?.view : nil }
+        guard let retention = view?.spec.retentionMicros else { return }
+        let (cut, isOverflow) = watermark.subtractingReportingOverflow(retention)
+        if isOverflow { return }
+        for shard in shards {
+            shard.mutex.withLock { $0.beginRetiring(view: index, through: cut) }
+            while shard.mutex.withLock({ $0.retireSlice(view: index, through: cut) }) {}
+        }
+    }
+
+    /// Forgets one entity in every view of its type.
+    public func erase(entityType: String, entity: String) {
+        let type = catalog.withLock { $0.entityTypes.firstIndex(of: entityType) }
+        guard let type else { return }
+        let hash = ByteDictionary.hash(entity)
+        shard(hash).mutex.withLock { $0.erase(entityType: type, entity: entity, hash: hash) }
+    }
+
+    /// Heap bytes held by entities, events and texts.
+    public var bytesUsed: Int {
+        var total = 0
+        for shard in shards { total += shard.mutex.withLock { $0.bytesUsed } }
+        return total
+    }
+
+    /// Entities known per entity type, and events held, summed over views.
+    public var counts: (entities: Int, events: Int) {
+        var (entities, events) = (0, 0)
+        for shard in shards {
+            let counts = shard.mutex.withLock { ($0.entityCount, $0.eventCount) }
+            entities += counts.0
+            events += counts.1
+        }
+        return (entities, events)
+    }
+}

@@ -1,0 +1,100 @@
+/// A checked feature view: immutable, shared by the store, its readers and the history path.
+public final class FeatureView: Sendable {
+    /// The definition it came from.
+    public let spec: FeatureViewSpec
+    let features: [CompiledFeature]
+    /// Windows ascending, `Int64.max` for all history; features refer to them by index.
+    let windows: [Int64]
+    /// `first` or `last` is served, so events of equal time need their source and id.
+    let needsTieOrder: Bool
+    /// A feature needs the latest event however old it is, so retention keeps it.
+    let keepsLatest: Bool
+    /// Sign of each row field, fixed ones first.
+    let signedFields: [Bool]
+    private let positions: [String: Int]
+
+    init(spec: FeatureViewSpec, features: [CompiledFeature], windows: [Int64]) {
+        self.spec = spec
+        self.features = features
+        self.windows = windows
+        needsTieOrder = features.contains { $0.fold == .first || $0.fold == .last }
+        keepsLatest = features.contains {
+            windows[$0.window] == .max && ($0.fold == .lastTime || $0.fold == .timeSince)
+        }
+        signedFields =
+            [true, true, true, false, false]
+            + spec.columns.map { column in
+                if case .string = column.kind { false } else { true }
+            }
+        var positions: [String: Int] = [:]
+        for (index, feature) in spec.features.enumerated() { positions[feature.name] = index }
+        self.positions = positions
+    }
+
+    /// Name of the view.
+    public var name: String { spec.name }
+
+    /// Names of the features, in serving order.
+    public var featureNames: [String] { spec.features.map(\.name) }
+
+    /// Position of a feature in serving order.
+    public func index(of feature: String) -> Int? { positions[feature] }
+
+    /// Position of a column in `FeatureEvent.values`.
+    public func columnIndex(of column: String) -> Int? {
+        spec.columns.firstIndex { $0.name == column }
+    }
+}
+
+/// What a feature folds, without its operands.
+enum Fold: Sendable {
+    case count, sum, mean, min, max, first, last, distinct, variance, stddev, ratio, lastTime, timeSince
+
+    /// The accumulator work that a column must do for it.
+    var needs: ColumnNeeds {
+        switch self {
+        case .count: .count
+        case .sum, .mean, .ratio: .sum
+        case .min, .max: .extremes
+        case .first, .last: .ends
+        case .distinct: .distinct
+        case .variance, .stddev: [.sum, .squares]
+        case .lastTime, .timeSince: []
+        }
+    }
+}
+
+/// Work done per value of a column.
+struct ColumnNeeds: OptionSet, Sendable {
+    let rawValue: UInt8
+    static let count = ColumnNeeds(rawValue: 1)
+    static let sum = ColumnNeeds(rawValue: 2)
+    static let extremes = ColumnNeeds(rawValue: 4)
+    static let ends = ColumnNeeds(rawValue: 8)
+    static let distinct = ColumnNeeds(rawValue: 16)
+    static let squares = ColumnNeeds(rawValue: 32)
+}
+
+/// A feature with its operands resolved.
+struct CompiledFeature: Sendable {
+    let fold: Fold
+    /// Column index; -1 for none.
+    let column: Int
+    /// Column of a ratio's denominator; -1 for none.
+    let denominator: Int
+    /// Index into the view's windows.
+    let window: Int
+    /// Microseconds per unit of `timeSince`.
+    let unitMicros: Int64
+}
+
+extension ColumnKind {
+    /// Decimal places of a fixed-point column; nil for doubles and text.
+    var scale: Int? {
+        switch self {
+        case .decimal(let scale): scale
+        case .integer: 0
+        case .double, .string: nil
+        }
+    }
+}

@@ -1,0 +1,182 @@
+import Decisions
+import FEEL
+import Features
+import JSON
+import Synchronization
+
+/// Changes that a replay makes to the stored inputs and features.
+struct ReplayOverrides: Sendable {
+    /// By input name.
+    var inputs: [(name: String, value: JSONTree)] = []
+    /// By view and feature.
+    var features: [(view: String, feature: String, value: JSONTree)] = []
+
+    /// Reads `{"inputs": {...}, "features": {"view": {"feature": value}}}`; an empty body changes nothing.
+    init(_ body: UnsafeRawBufferPointer) throws(Problem) {
+        guard !body.isEmpty else { return }
+        let tree: JSONTree
+        do {
+            tree = try JSONTree(parsing: [UInt8](body))
+        } catch {
+            throw Problem.malformed(error)
+        }
+        let problems = ProblemList()
+        let reader = TreeReader(tree, at: "", problems)
+        inputs = reader.map("inputs").map { ($0.key, $0.value) }
+        for view in reader.map("features") {
+            for feature in view.value.object ?? [] { features.append((view.key, feature.key, feature.value)) }
+        }
+        reader.finish()
+        guard problems.isEmpty else { throw Problem.invalid(problems.problems) }
+    }
+}
+
+/// A replayed record beside the stored one.
+struct Replayed: Sendable {
+    let isIdentical: Bool
+    let recorded: JSONTree
+    let replayed: JSONTree
+}
+
+/// Evaluates stored records again, under the versions that they name.
+final class Replayer: Sendable {
+    private struct VersionKey: Hashable {
+        let decision: String
+        let version: Int
+        let models: [String: Int]
+        let views: [String: Int]
+    }
+
+    private struct Compiled: Sendable {
+        let decision: CompiledDecision
+        let models: [String: ModelState]
+    }
+
+    private let history: DefinitionHistory
+    private let artifacts: ArtifactStore
+    private let cache = Mutex<[VersionKey: Compiled]>([:])
+    /// Compiled versions kept; past it the cache starts anew.
+    private static let cacheMax = 64
+
+    init(history: DefinitionHistory, artifacts: ArtifactStore) {
+        self.history = history
+        self.artifacts = artifacts
+    }
+
+    /// Replays one record.
+    func replay(_ bytes: [UInt8], _ overrides: ReplayOverrides) throws(Problem) -> Replayed {
+        guard let tree = try? JSONTree(parsing: bytes), let document = try? JSONDocument(changed(tree, overrides, bytes)),
+            let record = RecordedDecision(document.root)
+        else { throw Problem(500, "record_unreadable", "The stored record does not parse.") }
+        let compiled = try compile(record)
+        guard let inputs = record.inputValues(compiled.decision) else {
+            throw Problem(422, "inputs_do_not_fit", "The record's inputs do not fit the decision's types.")
+        }
+        var steps = RecordedSteps(record.steps)
+        var scratch = DecisionScratch()
+        let result = compiled.decision.evaluate(
+            inputs: inputs, features: record.featureValues(compiled.decision),
+            models: { compiled.models[$0] ?? .withdrawn }, steps: &steps, scratch: &scratch)
+        let evidence = record.inputBytes.withUnsafeBytes { inputs in
+            record.featureBytes.withUnsafeBytes { DecisionEncoding.evidence(inputs: inputs, features: $0) }
+        }
+        let fresh = DecisionEncoding.result(compiled.decision, result, evidence: evidence)
+        guard let freshTree = try? JSONTree(parsing: fresh) else {
+            throw Problem(500, "replay_unreadable", "The replayed result does not parse.")
+        }
+        var replayed = tree.object ?? []
+        if let index = replayed.firstIndex(where: { $0.key == "result" }) { replayed[index].value = freshTree }
+        return Replayed(
+            isIdentical: fresh == record.resultBytes, recorded: tree, replayed: JSONTree.object(replayed))
+    }
+
+    /// The record with the overrides put in; without any, the bytes as stored.
+    private func changed(_ tree: JSONTree, _ overrides: ReplayOverrides, _ bytes: [UInt8]) -> [UInt8] {
+        guard !overrides.inputs.isEmpty || !overrides.features.isEmpty else { return bytes }
+        var tree = tree
+        for input in overrides.inputs { tree = tree.setting(["inputs", input.name][...], input.value) }
+        for feature in overrides.features {
+            tree = tree.setting(["features", feature.view, "values", feature.feature][...], feature.value)
+        }
+        return tree.bytes
+    }
+
+    private func compile(_ record: RecordedDecision) throws(Problem) -> Compiled {
+        let key = VersionKey(
+            decision: record.decision, version: record.version, models: record.models, views: record.views)
+        if let known = cache.withLock({ $0[key] }) { return known }
+        guard
+            let entry = history.entry(
+                DefinitionKey(kind: .decision, name: record.decision), version: record.version),
+            let spec = DecisionSpec.parse(entry.definition.spec, at: "", ProblemList())
+        else { throw Problem(410, "version_unknown", "This machine does not know the decision's version any more.") }
+        var states: [String: ModelState] = [:]
+        var interfaces: [String: ModelInterface] = [:]
+        for name in spec.modelNames { load(name, record.models[name], &states, &interfaces) }
+        let problems = ProblemList()
+        let decision = DecisionCompiler.compile(
+            name: record.decision, version: record.version, spec: spec, at: "", problems,
+            views: { self.view($0, record.views[$0]) }, models: { interfaces[$0] })
+        guard let decision else {
+            throw Problem(410, "version_unknown", "A version that the record names is not known any more.", errors: problems.problems)
+        }
+        let compiled = Compiled(decision: decision, models: states)
+        cache.withLock { cache in
+            if cache.count >= Self.cacheMax { cache.removeAll() }
+            cache[key] = compiled
+        }
+        return compiled
+    }
+
+    private func view(_ name: String, _ version: Int?) -> ViewInterface? {
+        let key = DefinitionKey(kind: .featureView, name: name)
+        guard let version, let entry = history.entry(key, version: version),
+            let contract = entry.definition.spec["contract"]?.string
+        else { return nil }
+        let contracts = history.entries(DefinitionKey(kind: .dataContract, name: contract))
+        let schema = contracts.last { $0.fromSeq <= entry.fromSeq } ?? contracts.first
+        let parsed = FeatureViewDefinition.parse(entry.definition, at: "", ProblemList()) { _ in
+            schema.map { StreamSchema(contract: $0.definition.document) }
+        }
+        return parsed.map { parsed in
+            ViewInterface(version: version, features: parsed.spec.features.map { ($0.name, parsed.spec.type(of: $0)) })
+        }
+    }
+
+    private func load(
+        _ name: String, _ version: Int?, _ states: inout [String: ModelState],
+        _ interfaces: inout [String: ModelInterface]
+    ) {
+        let key = DefinitionKey(kind: .model, name: name)
+        let entry = version.flatMap { history.entry(key, version: $0) } ?? history.entries(key).last
+        guard let entry, let definition = ModelDefinition.parse(entry.definition, at: "", ProblemList()) else { return }
+        let number = entry.definition.version
+        switch artifacts.model(sha256: definition.artifact, usesBestIteration: definition.usesBestIteration) {
+        case .loaded(let model):
+            interfaces[name] = definition.interface(model, version: number)
+            states[name] = .ready(
+                LoadedModel(
+                    name: name, version: number, model: model, outputIndex: definition.output ?? model.predictionCount - 1))
+        case .missing:
+            interfaces[name] = ModelInterface(version: number, features: nil, categories: [:])
+            states[name] = .missing(version: number)
+        case .corrupt:
+            interfaces[name] = ModelInterface(version: number, features: nil, categories: [:])
+            states[name] = .corrupt(version: number)
+        }
+    }
+}
+
+extension JSONTree {
+    /// The tree with one member changed; a path that does not exist is added.
+    func setting(_ path: ArraySlice<String>, _ value: JSONTree) -> JSONTree {
+        guard let key = path.first else { return value }
+        var members = object ?? []
+        if let index = members.firstIndex(where: { $0.key == key }) {
+            members[index].value = members[index].value.setting(path.dropFirst(), value)
+        } else {
+            members.append(Member(key: key, value: JSONTree.object([]).setting(path.dropFirst(), value)))
+        }
+        return .object(members)
+    }
+}

@@ -1,0 +1,332 @@
+import HTTP
+import JSON
+import Journal
+import Postgres
+import Synchronization
+
+/// A change of definitions as requested.
+struct DefinitionChange: Sendable {
+    /// The documents, each with its pointer in the request.
+    let documents: [(pointer: String, document: JSONTree)]
+    let isDryRun: Bool
+    let comment: String
+    /// Versions that must be the current ones; 0: the name must be new.
+    let expectedVersions: [DefinitionKey: Int]
+    /// Only names that do not exist yet are taken, as from a start directory.
+    var addsOnly = false
+
+    /// Documents from a directory.
+    init(documents: [JSONTree], comment: String, addsOnly: Bool) {
+        self.documents = documents.enumerated().map { ("/definitions/\($0)", $1) }
+        isDryRun = false
+        self.comment = comment
+        expectedVersions = [:]
+        self.addsOnly = addsOnly
+    }
+
+    /// Reads `{"definitions": [...], "dry_run": false, "comment": "..."}` or YAML documents.
+    init(_ head: RequestHead, _ body: UnsafeRawBufferPointer) throws(Problem) {
+        if head.isContentType("application/yaml") || head.isContentType("application/x-yaml") {
+            do {
+                let trees = try YAMLReader.documents(String(decoding: body, as: UTF8.self))
+                documents = trees.enumerated().map { ("/definitions/\($0)", $1) }
+            } catch {
+                throw Problem(400, "malformed_yaml", "The body is not YAML that this service takes: \(error.message) (line \(error.line)).")
+            }
+            isDryRun = head.queryParameter("dry_run") == "true"
+            comment = ""
+            expectedVersions = [:]
+            return
+        }
+        let tree: JSONTree
+        do {
+            tree = try JSONTree(parsing: [UInt8](body))
+        } catch {
+            throw Problem.malformed(error)
+        }
+        let problems = ProblemList()
+        let reader = TreeReader(tree, at: "", problems)
+        documents = (reader.array("definitions", required: true) ?? []).enumerated().map { ("/definitions/\($0)", $1) }
+        isDryRun = reader.bool("dry_run")
+        comment = reader.string("comment") ?? ""
+        var expected: [DefinitionKey: Int] = [:]
+        for item in reader.objects("expected_versions", {
+            (kind: $0.string("kind", required: true), name: $0.string("name", required: true),
+             version: $0.integer("version", in: 0...Int64(Int32.max), required: true), place: $0.pointer)
+        }) {
+            guard let kind = item.kind.flatMap(DefinitionKind.init(rawValue:)), let name = item.name,
+                let version = item.version
+            else {
+                problems.add(item.place, "unknown_kind", "kind, name and version are expected")
+                continue
+            }
+            expected[DefinitionKey(kind: kind, name: name)] = Int(version)
+        }
+        expectedVersions = expected
+        reader.finish()
+        if documents.count > ServiceLimits.definitionsPerApplyMax {
+            problems.add("/definitions", "too_many", "at most \(ServiceLimits.definitionsPerApplyMax) in one request")
+        }
+        guard problems.isEmpty else { throw Problem.invalid(problems.problems) }
+    }
+}
+
+/// What an apply does with one definition.
+private struct PlannedDefinition {
+    let definition: Definition
+    let isUnchanged: Bool
+}
+
+/// Puts definitions in force: compile, commit in PostgreSQL, journal, swap. One change at a time.
+final class Publisher: Sendable {
+    private let state: ServiceState
+    private let journal: ServiceJournal
+    private let artifacts: ArtifactStore
+    private let zones: ZoneFiles
+    private let clock: WallClock
+    private let prepared: PreparedSnapshot
+    private let turn = Mutex(())
+
+    init(
+        state: ServiceState, journal: ServiceJournal, artifacts: ArtifactStore, zones: ZoneFiles, clock: WallClock,
+        prepared: PreparedSnapshot
+    ) {
+        self.state = state
+        self.journal = journal
+        self.artifacts = artifacts
+        self.zones = zones
+        self.clock = clock
+        self.prepared = prepared
+    }
+
+    /// Applies a change, atomically.
+    ///
+    /// - Returns: the report's JSON.
+    func apply(
+        _ change: DefinitionChange, principal: String, _ connection: PostgresConnection?
+    ) throws(Problem) -> [UInt8] {
+        try turn.withLock { _ throws(Problem) in
+            let problems = ProblemList()
+            let (planned, pointers) = plan(change, problems)
+            guard problems.isEmpty else { throw Self.refusal(problems) }
+            try checkExpected(change, planned)
+            let fresh = planned.filter { !$0.isUnchanged }
+            let (active, retired) = state.history.current()
+            var next = active
+            for item in fresh { next[item.definition.key] = item.definition }
+            let snapshot = try compile(next, retired, problems, pointers, isDryRun: change.isDryRun)
+            if change.isDryRun || fresh.isEmpty { return Self.report(planned, isDryRun: change.isDryRun) }
+            guard let connection else { throw Problem.needsPostgres }
+            try commit(fresh.map(\.definition), change.comment, principal, connection)
+            try activate(fresh.map(\.definition), change.comment, principal, snapshot)
+            return Self.report(planned, isDryRun: false)
+        }
+    }
+
+    /// Retires a definition.
+    func retire(
+        _ key: DefinitionKey, principal: String, _ connection: PostgresConnection?
+    ) throws(Problem) -> [UInt8] {
+        try turn.withLock { _ throws(Problem) in
+            var (active, retired) = state.history.current()
+            guard let gone = active.removeValue(forKey: key) else {
+                throw Problem.unknown(key.kind.rawValue, "unknown_definition")
+            }
+            if key.kind == .model { retired[key] = gone }
+            let problems = ProblemList()
+            var compiler = SnapshotCompiler(
+                artifacts: artifacts, store: state.features, zones: zones, previous: state.snapshot, problems: problems)
+            guard let snapshot = compiler.compile(active, retired: retired, isLenient: false) else {
+                throw Problem(
+                    409, "in_use", "Other definitions use this one; retire or change them first.",
+                    errors: problems.problems)
+            }
+            guard let connection else { throw Problem.needsPostgres }
+            do throws(PostgresError) {
+                try connection.query(
+                    "UPDATE decisiond.definition SET retired_at = now(), retired_by = $4 WHERE kind = $1 AND name = $2 AND version = $3",
+                    [.text(key.kind.rawValue), .text(key.name), .int64(Int64(gone.version)), .text(principal)])
+            } catch {
+                throw Problem.needsPostgres
+            }
+            let now = clock.now()
+            var frame = ByteWriter()
+            ActivationFrame(
+                kind: key.kind.rawValue, name: key.name, version: UInt32(gone.version), isRetired: true, atMicros: now,
+                principal: principal, comment: "", body: []
+            ).encode(into: &frame)
+            let batch = FrameBatch(capacity: frame.bytes.count + 64)
+            batch.add(type: FrameType.activation.rawValue, payload: frame.bytes)
+            prepared.put(snapshot)
+            _ = try BlockingAck().append(batch, to: journal)
+            return Self.report(
+                [PlannedDefinition(definition: gone, isUnchanged: false)], isDryRun: false, verb: "retired")
+        }
+    }
+
+    /// Keeps an artifact on this machine and in PostgreSQL.
+    func keep(
+        _ bytes: [UInt8], hash: String, principal: String, _ connection: PostgresConnection?
+    ) throws(Problem) {
+        guard let connection else { throw Problem.needsPostgres }
+        do throws(PostgresError) {
+            try connection.query(
+                "INSERT INTO decisiond.artifact (sha256, bytes, created_by) VALUES (sha256($1), $1, $2) ON CONFLICT DO NOTHING",
+                [.bytes(bytes), .text(principal)])
+        } catch {
+            throw Problem.needsPostgres
+        }
+        do throws(FileError) {
+            try artifacts.put(bytes, sha256: hash)
+        } catch {
+            throw Problem(503, "artifact_not_kept", "The artifact cannot be written to this machine's disk.")
+        }
+    }
+
+    private func plan(
+        _ change: DefinitionChange, _ problems: ProblemList
+    ) -> (planned: [PlannedDefinition], pointers: [DefinitionKey: String]) {
+        var planned: [PlannedDefinition] = []
+        var pointers: [DefinitionKey: String] = [:]
+        for (pointer, document) in change.documents {
+            guard var definition = Definition(document, at: pointer, problems) else { continue }
+            let key = definition.key
+            if pointers[key] != nil {
+                problems.add(pointer + "/name", "duplicate_definition", "this kind and name stand twice in the request")
+                continue
+            }
+            let entries = state.history.entries(key)
+            if change.addsOnly && !entries.isEmpty { continue }
+            pointers[key] = pointer
+            let current = entries.last.flatMap { $0.toSeq == nil ? $0.definition : nil }
+            let isUnchanged = current?.document.canonicalBytes == document.canonicalBytes
+            definition.version = isUnchanged ? current?.version ?? 1 : (entries.map(\.definition.version).max() ?? 0) + 1
+            planned.append(PlannedDefinition(definition: definition, isUnchanged: isUnchanged))
+        }
+        return (planned, pointers)
+    }
+
+    private func checkExpected(_ change: DefinitionChange, _ planned: [PlannedDefinition]) throws(Problem) {
+        for (key, version) in change.expectedVersions {
+            let entry = state.history.entries(key).last
+            let current = entry.flatMap { $0.toSeq == nil ? $0.definition.version : nil } ?? 0
+            guard current == version else {
+                throw Problem(
+                    412, "version_conflict",
+                    "\(key.kind.rawValue) \(key.name) is at version \(current), not \(version). Read it again.")
+            }
+        }
+    }
+
+    private func compile(
+        _ next: [DefinitionKey: Definition], _ retired: [DefinitionKey: Definition], _ problems: ProblemList,
+        _ pointers: [DefinitionKey: String], isDryRun: Bool
+    ) throws(Problem) -> Snapshot {
+        var compiler = SnapshotCompiler(
+            artifacts: artifacts, store: state.features, zones: zones, previous: state.snapshot, problems: problems,
+            pointers: pointers)
+        guard let snapshot = compiler.compile(next, retired: retired, isLenient: false) else {
+            throw Self.refusal(problems)
+        }
+        if isDryRun { compiler.unbind() }
+        return snapshot
+    }
+
+    private func commit(
+        _ definitions: [Definition], _ comment: String, _ principal: String, _ connection: PostgresConnection
+    ) throws(Problem) {
+        do throws(PostgresError) {
+            try connection.transaction { connection throws(PostgresError) in
+                for definition in definitions {
+                    try connection.query(
+                        """
+                        INSERT INTO decisiond.definition
+                        (kind, name, version, domain, owner, description, spec, created_by, comment)
+                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                        ON CONFLICT (kind, name, version) DO UPDATE SET spec = excluded.spec,
+                        created_by = excluded.created_by, comment = excluded.comment, created_at = now()
+                        """,
+                        [
+                            .text(definition.key.kind.rawValue), .text(definition.key.name),
+                            .int64(Int64(definition.version)), definition.domain.map { .text($0) } ?? .null,
+                            definition.owner.map { .text($0) } ?? .null,
+                            definition.description.map { .text($0) } ?? .null,
+                            .text(String(decoding: definition.document.bytes, as: UTF8.self)), .text(principal),
+                            .text(comment),
+                        ])
+                }
+            }
+        } catch {
+            throw Problem.needsPostgres
+        }
+    }
+
+    private func activate(
+        _ definitions: [Definition], _ comment: String, _ principal: String, _ snapshot: Snapshot
+    ) throws(Problem) {
+        let now = clock.now()
+        let batch = FrameBatch()
+        for definition in definitions {
+            var frame = ByteWriter()
+            ActivationFrame(
+                kind: definition.key.kind.rawValue, name: definition.key.name, version: UInt32(definition.version),
+                isRetired: false, atMicros: now, principal: principal, comment: comment,
+                body: definition.document.bytes
+            ).encode(into: &frame)
+            batch.add(type: FrameType.activation.rawValue, payload: frame.bytes)
+        }
+        prepared.put(snapshot)
+        _ = try BlockingAck().append(batch, to: journal)
+    }
+
+    private static func refusal(_ problems: ProblemList) -> Problem {
+        Problem(
+            422, "invalid_definition", "Nothing was applied: the definitions have problems.", errors: problems.problems)
+    }
+
+    private static func report(_ planned: [PlannedDefinition], isDryRun: Bool, verb: String = "applied") -> [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("dry_run")
+        writer.bool(isDryRun)
+        writer.key("definitions")
+        writer.beginArray()
+        for item in planned {
+            writer.beginObject()
+            writer.key("kind")
+            writer.string(item.definition.key.kind.rawValue)
+            writer.key("name")
+            writer.string(item.definition.key.name)
+            writer.key("version")
+            writer.integer(item.definition.version)
+            writer.key("status")
+            writer.string(item.isUnchanged ? "unchanged" : verb)
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.endObject()
+        return writer.bytes
+    }
+}
+
+/// The snapshot that the next activation frames will make, compiled before they were journaled.
+final class PreparedSnapshot: Sendable {
+    private let snapshot = Mutex<Snapshot?>(nil)
+
+    /// Leaves it for the applier.
+    func put(_ snapshot: Snapshot) {
+        self.snapshot.withLock { $0 = snapshot }
+    }
+
+    /// Takes it if it is made of exactly these versions.
+    func take(matching active: [DefinitionKey: Definition]) -> Snapshot? {
+        snapshot.withLock { held in
+            guard let found = held else { return nil }
+            held = nil
+            guard found.definitions.count == active.count,
+                found.definitions.allSatisfy({ active[$0.key]?.version == $0.value.version })
+            else { return nil }
+            return found
+        }
+    }
+}

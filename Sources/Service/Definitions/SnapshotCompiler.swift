@@ -1,0 +1,219 @@
+import Access
+import Contracts
+import Decisions
+import FEEL
+import Features
+import JSON
+import Models
+
+/// Turns a set of definitions into a `Snapshot`; everything that does not fit becomes a problem with a pointer.
+struct SnapshotCompiler {
+    /// Loads a model's artifact; nil when it is not on this machine.
+    let artifacts: ArtifactStore
+    let store: FeatureStore
+    let zones: ZoneFiles
+    /// The snapshot before: what has not changed is taken over from it.
+    let previous: Snapshot
+    private let problems: ProblemList
+    private let pointers: [DefinitionKey: String]
+    private var current: [DefinitionKey: Definition] = [:]
+    private var contracts: [String: ContractEntry] = [:]
+    private var views: [String: ViewEntry] = [:]
+    private var added: [Int] = []
+    private var models: [String: ModelState] = [:]
+    private var modelInterfaces: [String: ModelInterface] = [:]
+    private var decisions: [String: DecisionEntry] = [:]
+    private var measures: [String: MeasureDefinition] = [:]
+    private var kpis: [String: KPIDefinition] = [:]
+    private var policies: [Policy] = []
+    private var unusable: [DefinitionKey: [DocumentProblem]] = [:]
+
+    init(
+        artifacts: ArtifactStore, store: FeatureStore, zones: ZoneFiles, previous: Snapshot,
+        problems: ProblemList = ProblemList(), pointers: [DefinitionKey: String] = [:]
+    ) {
+        self.artifacts = artifacts
+        self.store = store
+        self.zones = zones
+        self.previous = previous
+        self.problems = problems
+        self.pointers = pointers
+    }
+
+    /// Compiles all of `definitions`.
+    ///
+    /// - Parameters:
+    ///   - definitions: active versions.
+    ///   - retired: last versions of retired models, which decisions may still name.
+    ///   - isLenient: at recovery a definition that does not compile is set aside instead of failing the whole.
+    /// - Returns: nil when there were problems; nothing was bound to the store then.
+    mutating func compile(
+        _ definitions: [DefinitionKey: Definition], retired: [DefinitionKey: Definition], isLenient: Bool
+    ) -> Snapshot? {
+        current = definitions
+        for kind in DefinitionKind.compileOrder {
+            for key in definitions.keys.filter({ $0.kind == kind }).sorted(by: { $0.name < $1.name }) {
+                guard let definition = definitions[key] else { continue }
+                let before = problems.problems.count
+                compile(definition, isLenient: isLenient)
+                if isLenient && problems.problems.count > before {
+                    unusable[key] = Array(problems.problems[before...])
+                }
+            }
+            if kind == .model { addRetired(retired) }
+        }
+        let policySet = self.policySet()
+        guard isLenient || problems.isEmpty else {
+            unbind()
+            return nil
+        }
+        var kept = definitions
+        for (key, definition) in retired where kept[key] == nil { kept[key] = definition }
+        return Snapshot(
+            definitions: kept.filter { definitions[$0.key] != nil }, contracts: contracts, views: views, models: models,
+            decisions: decisions, measures: measures, kpis: kpis, policies: policySet, unusable: unusable)
+    }
+
+    private func policySet() -> PolicySet {
+        do throws(AccessError) {
+            return try PolicySet(policies)
+        } catch {
+            for issue in error.issues { problems.add("/definitions" + issue.pointer, issue.code, issue.message) }
+            return .none
+        }
+    }
+
+    /// Takes back what was added to the store for a snapshot that is not going to be used.
+    func unbind() {
+        for index in added { store.remove(view: index) }
+    }
+
+    private mutating func compile(_ definition: Definition, isLenient: Bool) {
+        let pointer = pointers[definition.key] ?? ""
+        switch definition.key.kind {
+        case .dataContract: compileContract(definition, pointer)
+        case .featureView: compileView(definition, pointer)
+        case .model: compileModel(definition, pointer, isLenient: isLenient)
+        case .decision: compileDecision(definition, pointer)
+        case .measure:
+            measures[definition.key.name] = MeasureDefinition.parse(definition, at: pointer, problems, schemas: schema)
+        case .kpi:
+            let (measures, zones) = (measures, zones)
+            kpis[definition.key.name] = KPIDefinition.parse(
+                definition, at: pointer, problems, hasMeasure: { measures[$0] != nil },
+                hasZone: { zones.rules($0) != nil })
+        case .policy:
+            do {
+                policies.append(try Policy.compile(definition.document, version: definition.version))
+            } catch {
+                for issue in error.issues { problems.add(pointer + issue.pointer, issue.code, issue.message) }
+            }
+        }
+    }
+
+    private mutating func compileContract(_ definition: Definition, _ pointer: String) {
+        do {
+            let contract = try Contract.compile(definition.document)
+            let entry = ContractEntry(
+                name: definition.key.name, version: definition.version, contract: contract,
+                schema: StreamSchema(contract: definition.document), document: definition.document)
+            for type in entry.eventTypes {
+                if let other = contracts.values.first(where: { $0.eventTypes.contains(type) }) {
+                    problems.add(
+                        pointer + "/customProperties", "event_type_taken", "the contract \(other.name) covers \(type)")
+                }
+            }
+            if entry.eventTypes.isEmpty {
+                problems.add(
+                    pointer + "/customProperties", "missing_field", "decisiond.eventTypes lists the types it covers")
+            }
+            if entry.isReference && entry.keyPointer == nil {
+                problems.add(pointer + "/schema/0/properties", "missing_key", "one property has primaryKey: true")
+            }
+            contracts[entry.name] = entry
+        } catch {
+            for issue in error.issues {
+                problems.add(pointer + issue.pointer.text, issue.code.rawValue, issue.message)
+            }
+        }
+    }
+
+    private func schema(_ stream: MeasureDefinition.Stream) -> StreamSchema? {
+        switch stream {
+        case .contract(let name): return contracts[name].flatMap { $0.isReference ? nil : $0.schema }
+        case .decisions(nil): return StreamSchema(decisions: [], outputs: [])
+        case .decisions(let name?):
+            guard let spec = decisions[name]?.decision.spec else { return nil }
+            return StreamSchema(
+                decisions: spec.inputs.map { ($0.name, $0.type, $0.classification) },
+                outputs: spec.outputs.map { ($0.name, $0.type) })
+        }
+    }
+
+    private mutating func compileView(_ definition: Definition, _ pointer: String) {
+        if let known = previous.views[definition.key.name], known.definition.spec.version == definition.version {
+            views[definition.key.name] = known
+            return
+        }
+        let contracts = contracts
+        let parsed = FeatureViewDefinition.parse(definition, at: pointer, problems) { name in
+            contracts[name].flatMap { $0.isReference ? nil : $0.schema }
+        }
+        guard let parsed else { return }
+        do {
+            let view = try FeatureView.compile(parsed.spec)
+            let index = store.add(view)
+            added.append(index)
+            views[definition.key.name] = ViewEntry(
+                definition: parsed, view: view, index: index, plan: try store.plan(view: index))
+        } catch {
+            for issue in error.issues { problems.add(pointer + "/spec" + issue.pointer, issue.code.rawValue, issue.message) }
+        }
+    }
+
+    private mutating func compileModel(_ definition: Definition, _ pointer: String, isLenient: Bool) {
+        guard let parsed = ModelDefinition.parse(definition, at: pointer, problems) else { return }
+        let name = definition.key.name
+        switch artifacts.model(sha256: parsed.artifact, usesBestIteration: parsed.usesBestIteration) {
+        case .loaded(let model):
+            let output = parsed.output ?? model.predictionCount - 1
+            if output >= model.predictionCount {
+                problems.add(
+                    pointer + "/spec/output", "out_of_range", "the model has \(model.predictionCount) outputs")
+            }
+            modelInterfaces[name] = parsed.interface(model, version: definition.version)
+            models[name] = .ready(
+                LoadedModel(name: name, version: definition.version, model: model, outputIndex: output))
+        case .missing:
+            if !isLenient {
+                problems.add(
+                    pointer + "/spec/artifact", "artifact_missing", "PUT /v1/artifacts/{sha256} with its bytes first")
+            }
+            modelInterfaces[name] = ModelInterface(version: definition.version, features: nil, categories: [:])
+            models[name] = .missing(version: definition.version)
+        case .corrupt(let code, let message):
+            if !isLenient { problems.add(pointer + "/spec/artifact", code, message) }
+            modelInterfaces[name] = ModelInterface(version: definition.version, features: nil, categories: [:])
+            models[name] = .corrupt(version: definition.version)
+        }
+    }
+
+    private mutating func addRetired(_ retired: [DefinitionKey: Definition]) {
+        for (key, definition) in retired where key.kind == .model && models[key.name] == nil {
+            modelInterfaces[key.name] = ModelInterface(version: definition.version, features: nil, categories: [:])
+            models[key.name] = .withdrawn
+        }
+    }
+
+    private mutating func compileDecision(_ definition: Definition, _ pointer: String) {
+        let place = pointer + definition.specPointer
+        guard let spec = DecisionSpec.parse(definition.spec, at: place, problems) else { return }
+        let (views, interfaces) = (views, modelInterfaces)
+        let compiled = DecisionCompiler.compile(
+            name: definition.key.name, version: definition.version, spec: spec, at: place, problems,
+            views: { views[$0]?.interface }, models: { interfaces[$0] })
+        guard let compiled else { return }
+        decisions[definition.key.name] = DecisionEntry(
+            decision: compiled, views: compiled.views.compactMap { views[$0.name] })
+    }
+}

@@ -1,0 +1,122 @@
+import FEEL
+import Features
+import JSON
+
+/// One field of a stream's items: how FEEL names it, where it lies in the item's JSON, what it is.
+struct StreamField: Sendable {
+    /// Name in expressions, such as `data.amount`.
+    let name: String
+    /// Where the value lies in the item's JSON.
+    let pointer: JSONPointer
+    let type: FEELType
+    /// Digits after the point that the contract allows; nil when it does not say.
+    let scale: Int?
+    /// The contract's word for how private it is.
+    let classification: String?
+    let isRequired: Bool
+}
+
+/// The fields of a stream: from its contract, or built in for decisions.
+struct StreamSchema: Sendable {
+    let fields: [StreamField]
+
+    /// The field of this FEEL name.
+    func field(_ name: String) -> StreamField? {
+        fields.first { $0.name == name }
+    }
+
+    /// The field at this pointer text.
+    func field(at pointer: String) -> StreamField? {
+        fields.first { $0.pointer.text == pointer }
+    }
+
+    /// Reads the first schema object of an ODCS document.
+    init(contract document: JSONTree) {
+        var fields: [StreamField] = []
+        if let properties = document["schema"]?[0]?["properties"]?.array {
+            Self.collect(properties, tokens: [], &fields)
+        }
+        self.fields = fields
+    }
+
+    /// The built-in stream of decisions; with a decision, its inputs and outputs are typed.
+    init(decisions inputs: [(name: String, type: FEELType, classification: String?)], outputs: [(name: String, type: FEELType)]) {
+        var fields = [
+            Self.builtIn("decision", ["decision"], .string), Self.builtIn("version", ["version"], .number),
+            Self.builtIn("principal", ["principal"], .string), Self.builtIn("entity", ["entity"], .string),
+            Self.builtIn("score", ["result", "score"], .number),
+            Self.builtIn("model_name", ["result", "model", "name"], .string),
+            Self.builtIn("model_version", ["result", "model", "version"], .number),
+            Self.builtIn("fallback_step", ["result", "fallback", "step"], .number),
+            Self.builtIn("fallback_cause", ["result", "fallback", "cause"], .string),
+        ]
+        for input in inputs {
+            fields.append(
+                StreamField(
+                    name: "inputs.\(input.name)", pointer: JSONPointer(tokens: ["inputs", input.name]),
+                    type: input.type, scale: nil, classification: input.classification, isRequired: false))
+        }
+        for output in outputs {
+            fields.append(Self.builtIn("outputs.\(output.name)", ["result", "outputs", output.name], output.type))
+        }
+        self.fields = fields
+    }
+
+    private static func builtIn(_ name: String, _ tokens: [String], _ type: FEELType) -> StreamField {
+        StreamField(
+            name: name, pointer: JSONPointer(tokens: tokens), type: type, scale: nil, classification: nil,
+            isRequired: false)
+    }
+
+    private static func collect(_ properties: [JSONTree], tokens: [String], _ fields: inout [StreamField]) {
+        for property in properties {
+            guard let name = property["name"]?.string else { continue }
+            let path = tokens + [name]
+            if let nested = property["properties"]?.array {
+                collect(nested, tokens: path, &fields)
+                continue
+            }
+            let multiple = property["logicalTypeOptions"]?["multipleOf"]?.number
+            let logicalType = property["logicalType"]?.string ?? "string"
+            let type: FEELType =
+                switch logicalType {
+                case "number", "integer": .number
+                case "boolean": .boolean
+                case "timestamp": .dateTime
+                case "date": .date
+                case "time": .time
+                case "string": .string
+                default: .any
+                }
+            fields.append(
+                StreamField(
+                    name: path.joined(separator: "."), pointer: JSONPointer(tokens: path), type: type,
+                    scale: logicalType == "integer" ? 0 : multiple.map { max(0, -Int($0.exponent)) },
+                    classification: property["classification"]?.string,
+                    isRequired: property["required"]?.bool ?? false))
+        }
+    }
+
+    /// The names that expressions over this stream may use; every field may be null.
+    var environment: Environment {
+        Environment(fields.map { TypedName(name: $0.name, type: $0.type, isNullable: true) })
+    }
+
+    /// The values of the fields that an expression uses, in a full row of slots.
+    func slots(_ item: JSONValue, used: [Int], into slots: inout [Value]) {
+        if slots.count != fields.count { slots = Array(repeating: .null, count: fields.count) }
+        for index in used {
+            let field = fields[index]
+            guard let value = item.value(at: field.pointer) else {
+                slots[index] = .null
+                continue
+            }
+            switch (value.kind, field.type) {
+            case (.string, .string): slots[index] = value.string.map(Value.string) ?? .null
+            case (.number, .number): slots[index] = Decimal(utf8: value.raw).map(Value.number) ?? .null
+            case (.bool, .boolean): slots[index] = value.bool.map(Value.boolean) ?? .null
+            default: slots[index] = Value(value.tree(), as: field.type) ?? .null
+            }
+        }
+    }
+}

@@ -1,0 +1,283 @@
+import Access
+import Decisions
+import FEEL
+import Features
+import HTTP
+import JSON
+import Journal
+import Postgres
+
+/// A record as it was found, wherever it lies.
+struct FoundRecord: Sendable {
+    let bytes: [UInt8]
+    let seq: UInt64
+    /// Whether PostgreSQL gave it, or the journal.
+    let isFromPostgres: Bool
+}
+
+extension ServiceHandler {
+    /// Reading, listing and replaying DecisionRecords.
+    func decisionRecords(_ request: Request, _ route: RequestRoute, _ responder: Responder) throws(Problem) {
+        switch route.operation {
+        case .listDecisionRecords: try listDecisionRecords(request, route, responder)
+        case .replayDecisionRecord: try replay(request, route, responder)
+        default:
+            let id = try recordID(route)
+            service.query(responder) { (connection) throws(Problem) in
+                let record = try self.find(id, connection)
+                let outcomes = try self.outcomes(of: id, connection)
+                return try self.show(record, id, outcomes, route)
+            } answer: { response, isPersonal in
+                self.service.answerLogged(
+                    responder, response, route, action: "decision_records.read",
+                    resource: AccessResource(type: "decision_record", id: id.text), masked: isPersonal)
+            }
+        }
+    }
+
+    private func recordID(_ route: RequestRoute) throws(Problem) -> RecordID {
+        guard let id = RecordID(route.parameter("id")) else {
+            throw Problem(404, "unknown_record", "A record's id is a UUID.")
+        }
+        return id
+    }
+
+    /// A record that is not shipped yet is read from the journal, else from PostgreSQL.
+    func find(_ id: RecordID, _ connection: PostgresConnection?) throws(Problem) -> FoundRecord {
+        if let position = service.state.records.position(id) { return try record(at: position) }
+        guard let connection else { throw Problem.needsPostgres }
+        do {
+            let rows = try connection.query(ServiceStatements.record, [.uuid(id.uint128)])
+            guard rows.rowCount == 1, let bytes = try rows.bytes(0, 1), let seq = try rows.int64(0, 0) else {
+                throw Problem(404, "unknown_record", "There is no DecisionRecord of this id.")
+            }
+            return FoundRecord(bytes: bytes, seq: UInt64(seq), isFromPostgres: true)
+        } catch let problem as Problem {
+            throw problem
+        } catch {
+            throw Problem.needsPostgres
+        }
+    }
+
+    /// Reads the record of a decision frame in the journal.
+    func record(at position: JournalPosition) throws(Problem) -> FoundRecord {
+        do {
+            let frame = try service.journal.readFrame(at: position)
+            let bytes = try frame.payload.withUnsafeBytes { bytes throws(FrameError) in
+                [UInt8](try DecisionFrame.decode(bytes).record)
+            }
+            return FoundRecord(bytes: bytes, seq: frame.seq, isFromPostgres: false)
+        } catch {
+            throw Problem(503, "journal_unreadable", "The record's frame cannot be read.", retryAfter: 5)
+        }
+    }
+
+    /// The answer that a durable decision gave, as this caller may see it.
+    func decisionAnswer(at position: JournalPosition, _ route: RequestRoute) throws(Problem) -> Response {
+        let record = try record(at: position)
+        guard let tree = try? JSONTree(parsing: record.bytes) else {
+            throw Problem(503, "journal_unreadable", "The record does not parse.")
+        }
+        let shown = mask(tree, route).value
+        var members: [JSONTree.Member] = []
+        for key in ["id", "decision", "version"] {
+            members.append(JSONTree.Member(key: key, value: shown[key] ?? .null))
+        }
+        members.append(contentsOf: shown["result"]?.object ?? [])
+        members.append(JSONTree.Member(key: "experiment", value: .null))
+        for key in ["as_of", "features_seq"] {
+            members.append(JSONTree.Member(key: key, value: shown[key] ?? .null))
+        }
+        members.append(JSONTree.Member(key: "latency_ms", value: .integer(0)))
+        members.append(JSONTree.Member(key: "seq", value: .integer(Int64(record.seq))))
+        return Response.json(200, JSONTree.object(members).bytes)
+    }
+
+    private func outcomes(of id: RecordID, _ connection: PostgresConnection?) throws(Problem) -> [JSONTree] {
+        var seen: Set<String> = []
+        var trees: [JSONTree] = []
+        for outcome in service.state.records.outcomes(id) {
+            seen.insert(outcome.id.text)
+            if let tree = try? JSONTree(parsing: outcome.body) { trees.append(tree) }
+        }
+        guard let connection else { return trees }
+        do {
+            let rows = try connection.query(ServiceStatements.outcomes, [.uuid(id.uint128)])
+            for row in 0..<rows.rowCount {
+                guard let text = try rows.string(row, 0), let tree = try? JSONTree(parsing: text) else { continue }
+                if let outcomeID = tree["id"]?.string, !seen.contains(outcomeID) { trees.append(tree) }
+            }
+        } catch {
+            // The record itself was found; outcomes that only PostgreSQL knows come back with it.
+            service.observe(.failure(component: "decision_records", code: error.code))
+        }
+        return trees
+    }
+
+    /// A record with its classified fields masked for this caller, and the fields that were.
+    func mask(_ record: JSONTree, _ route: RequestRoute) -> MaskedValue {
+        let name = record["decision"]?.string ?? ""
+        let plan = service.maskPlan(route, AccessResource(type: "decision_record", id: record["id"]?.string ?? "*"))
+        guard !plan.showsEverything else { return MaskedValue(value: record, maskedFields: []) }
+        var classifications: [String: String] = [:]
+        var tableInputs: Set<String> = []
+        let version = record["version"]?.int64.map(Int.init) ?? 0
+        if let entry = service.state.history.entry(DefinitionKey(kind: .decision, name: name), version: version),
+            let spec = DecisionSpec.parse(entry.definition.spec, at: "", ProblemList())
+        {
+            for input in spec.inputs {
+                guard let classification = input.classification else { continue }
+                classifications["inputs.\(input.name)"] = classification
+                for table in spec.tableInputs(reading: [input.name]) where tableInputs.insert(table).inserted {
+                    classifications["result.matched_rules.inputs.\(table)"] = classification
+                }
+            }
+        }
+        for (view, entry) in route.snapshot.views {
+            let contract = route.snapshot.contracts[entry.definition.spec.contract]
+            for feature in entry.definition.spec.features {
+                if let classification = entry.definition.classification(of: feature, contract) {
+                    classifications["features.\(view).values.\(feature.name)"] = classification
+                }
+            }
+        }
+        return plan.apply(to: record, classifications: classifications, key: service.maskKey)
+    }
+
+    private func show(
+        _ record: FoundRecord, _ id: RecordID, _ outcomes: [JSONTree], _ route: RequestRoute
+    ) throws(Problem) -> (response: Response, masked: [String]) {
+        guard let tree = try? JSONTree(parsing: record.bytes), case .object = tree else {
+            throw Problem(500, "record_unreadable", "The stored record does not parse.")
+        }
+        let masked = mask(tree, route)
+        var shown = masked.value.object ?? []
+        shown.append(JSONTree.Member(key: "seq", value: .integer(Int64(record.seq))))
+        shown.append(JSONTree.Member(key: "outcomes", value: .array(outcomes)))
+        shown.append(JSONTree.Member(key: "shipped", value: .bool(record.isFromPostgres)))
+        return (Response.json(200, JSONTree.object(shown).bytes), masked.maskedFields)
+    }
+
+    private func listDecisionRecords(
+        _ request: Request, _ route: RequestRoute, _ responder: Responder
+    ) throws(Problem) {
+        let page = try Page(request.head, allowing: ["decision", "entity"])
+        let decision = request.head.queryParameter("decision")
+        let entity = request.head.queryParameter("entity")
+        service.query(responder) { (connection) throws(Problem) in
+            guard let connection else { throw Problem.needsPostgres }
+            let before = page.cursor ?? Int64.max
+            do {
+                let rows = try connection.query(
+                    ServiceStatements.records,
+                    [.int64(before), decision.map { .text($0) } ?? .null, entity.map { .text($0) } ?? .null,
+                     .int64(Int64(page.limit))])
+                var writer = JSONWriter()
+                writer.beginObject()
+                writer.key("records")
+                writer.beginArray()
+                var last: Int64?
+                for row in 0..<rows.rowCount {
+                    writer.beginObject()
+                    for (column, key) in ["id", "decision", "entity"].enumerated() {
+                        writer.key(key)
+                        if let text = try rows.string(row, column) { writer.string(text) } else { writer.null() }
+                    }
+                    writer.key("version")
+                    writer.integer(try rows.int64(row, 3) ?? 0)
+                    writer.key("decided_at")
+                    writer.timestamp(try rows.int64(row, 4) ?? 0)
+                    writer.key("seq")
+                    last = try rows.int64(row, 5)
+                    writer.integer(last ?? 0)
+                    writer.endObject()
+                }
+                writer.endArray()
+                writer.key("next_cursor")
+                if rows.rowCount == page.limit, let last { writer.string(String(last)) } else { writer.null() }
+                writer.endObject()
+                return (Response.json(200, writer.bytes), [])
+            } catch {
+                throw Problem.needsPostgres
+            }
+        } answer: { response, masked in
+            self.service.answerLogged(
+                responder, response, route, action: "decision_records.read",
+                resource: AccessResource(type: "decision_record", id: "*"), masked: masked)
+        }
+    }
+
+    private func replay(_ request: Request, _ route: RequestRoute, _ responder: Responder) throws(Problem) {
+        let id = try recordID(route)
+        let overrides = try ReplayOverrides(request.body)
+        service.query(responder) { (connection) throws(Problem) in
+            let found = try self.find(id, connection)
+            let replayed = try self.service.replayer.replay(found.bytes, overrides)
+            var writer = JSONWriter()
+            writer.beginObject()
+            writer.key("id")
+            writer.string(id.text)
+            writer.key("identical")
+            writer.bool(replayed.isIdentical)
+            writer.key("recorded_from")
+            writer.string(found.isFromPostgres ? "postgres" : "journal")
+            let recorded = self.mask(replayed.recorded, route)
+            let fresh = self.mask(replayed.replayed, route)
+            writer.key("recorded_result")
+            (recorded.value["result"] ?? .null).write(to: &writer)
+            writer.key("replayed_result")
+            (fresh.value["result"] ?? .null).write(to: &writer)
+            writer.endObject()
+            return (Response.json(200, writer.bytes), recorded.maskedFields)
+        } answer: { response, masked in
+            self.service.answerLogged(
+                responder, response, route, action: "decision_records.replay",
+                resource: AccessResource(type: "decision_record", id: id.text), masked: masked)
+        }
+    }
+}
+
+/// One paging idiom: `limit` and `cursor`.
+struct Page: Sendable {
+    let limit: Int
+    let cursor: Int64?
+
+    /// Reads `limit` and `cursor`; other parameters than these and `allowing` are refused.
+    init(_ head: RequestHead, allowing names: Set<String>) throws(Problem) {
+        var problems: [DocumentProblem] = []
+        head.forEachQueryParameter { key, _ in
+            if key != "limit" && key != "cursor" && !names.contains(key) {
+                let known = (names.sorted() + ["limit", "cursor"]).joined(separator: ", ")
+                problems.append(
+                    DocumentProblem(
+                        pointer: "/query/\(key)", code: "unknown_parameter", message: "parameters are \(known)"))
+            }
+        }
+        var limit = ServiceLimits.pageDefault
+        if let text = head.queryParameter("limit") {
+            if let number = Int(text), (1...ServiceLimits.pageMax).contains(number) {
+                limit = number
+            } else {
+                problems.append(
+                    DocumentProblem(
+                        pointer: "/query/limit", code: "out_of_range", message: "1 to \(ServiceLimits.pageMax)"))
+            }
+        }
+        var cursor: Int64?
+        if let text = head.queryParameter("cursor") {
+            cursor = Int64(text)
+            if cursor == nil || text.utf8.first == UInt8(ascii: "+") || (cursor ?? 0) < 0 {
+                problems.append(
+                    DocumentProblem(pointer: "/query/cursor", code: "invalid_cursor", message: "take next_cursor as it is"))
+            }
+        }
+        guard problems.isEmpty else { throw Problem.invalid(problems) }
+        self.limit = limit
+        self.cursor = cursor
+    }
+}
+
+extension RecordID {
+    /// As PostgreSQL's uuid.
+    var uint128: UInt128 { UInt128(high) << 64 | UInt128(low) }
+}

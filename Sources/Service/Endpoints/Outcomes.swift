@@ -1,0 +1,150 @@
+import HTTP
+import JSON
+import Journal
+
+/// An outcome on its way to the disk.
+final class OutcomeAck: PendingAck, @unchecked Sendable {
+    // SAFETY: everything is set before the append and only read afterwards.
+    private let responder: Responder
+    private let body: [UInt8]
+    private let claim: IdempotencyClaim?
+    private let idempotency: IdempotencyTable
+
+    init(responder: Responder, body: [UInt8], claim: IdempotencyClaim?, idempotency: IdempotencyTable) {
+        self.responder = responder
+        self.body = body
+        self.claim = claim
+        self.idempotency = idempotency
+    }
+
+    override func durable(firstSeq: UInt64, answers: inout ResponseBatch) {
+        _ = answers.add(responder, Response.json(201, body))
+    }
+
+    override func abandoned(_ reason: AppendRefusal, answers: inout ResponseBatch) {
+        if reason != .failed, let claim { idempotency.release(claim) }
+        _ = answers.add(responder, Problem.journal(reason.rawValue).response)
+    }
+}
+
+extension ServiceHandler {
+    /// `POST /v1/decision-records/{id}/outcomes`: what happened later. `{"name": ..., "value": ..., "occurred_at": ...}`.
+    func postOutcome(_ request: Request, _ route: RequestRoute, _ responder: Responder) throws(Problem) {
+        guard let decisionID = RecordID(route.parameter("id")) else {
+            throw Problem(404, "unknown_record", "A record's id is a UUID.")
+        }
+        let outcome = try readOutcome(request)
+        let claim = try claim(request, route)
+        if let claim {
+            switch service.state.idempotency.claim(claim, nowMicros: service.clock.now()) {
+            case .claimed: break
+            case .payloadDiffers: throw Self.payloadDiffers
+            case .done(let position):
+                responder.respond(try outcomeAnswer(at: position))
+                return
+            case .inFlight:
+                waitForClaim(claim, responder, until: request.deadlineNanoseconds) { position throws(Problem) in
+                    try self.outcomeAnswer(at: position)
+                }
+                return
+            }
+        }
+        let principal = route.principal
+        if service.state.records.position(decisionID) != nil {
+            try append(outcome, decisionID, principal, claim, responder)
+            return
+        }
+        // Not in memory: PostgreSQL knows whether there is such a decision.
+        service.query(responder) { (connection) throws(Problem) in
+            do throws(Problem) {
+                _ = try self.find(decisionID, connection)
+                try self.append(outcome, decisionID, principal, claim, responder)
+                return (nil, [])
+            } catch {
+                if let claim { self.service.state.idempotency.release(claim) }
+                throw error
+            }
+        } answer: { response, _ in
+            responder.respond(response)
+        }
+    }
+
+    private struct Outcome: Sendable {
+        let name: String
+        let value: JSONTree
+        let occurredMicros: Int64
+    }
+
+    private func readOutcome(_ request: Request) throws(Problem) -> Outcome {
+        let tree: JSONTree
+        do {
+            tree = try JSONTree(parsing: request.bodyBytes)
+        } catch {
+            throw Problem.malformed(error)
+        }
+        let problems = ProblemList()
+        let reader = TreeReader(tree, at: "", problems)
+        let name = reader.string("name", required: true) ?? ""
+        if name.isEmpty || name.utf8.count > 128 { problems.add("/name", "out_of_range", "1 to 128 bytes") }
+        let value = reader.value("value") ?? .null
+        var occurred = service.clock.now()
+        if let text = reader.string("occurred_at") {
+            if let micros = Timestamp.parse(text) {
+                occurred = micros
+            } else {
+                problems.add("/occurred_at", "invalid_time", "RFC 3339 with a zone")
+            }
+        }
+        reader.finish()
+        guard problems.isEmpty else { throw Problem.invalid(problems.problems) }
+        return Outcome(name: name, value: value, occurredMicros: occurred)
+    }
+
+    private func append(
+        _ outcome: Outcome, _ decisionID: RecordID, _ principal: String, _ claim: IdempotencyClaim?,
+        _ responder: Responder
+    ) throws(Problem) {
+        let now = service.clock.now()
+        let id = RecordID(micros: now, random: (Randomness.word(), Randomness.word()))
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.key("id")
+        writer.string(id.text)
+        writer.key("decision_id")
+        writer.string(decisionID.text)
+        writer.key("name")
+        writer.string(outcome.name)
+        writer.key("value")
+        outcome.value.write(to: &writer)
+        writer.key("occurred_at")
+        writer.timestamp(outcome.occurredMicros)
+        writer.key("recorded_at")
+        writer.timestamp(now)
+        writer.endObject()
+        let body = writer.bytes
+        var frame = ByteWriter()
+        OutcomeFrame(
+            id: id, decisionID: decisionID, atMicros: now, principal: principal, claim: claim, body: body
+        ).encode(into: &frame)
+        let batch = FrameBatch(capacity: frame.bytes.count + 64)
+        batch.context = OutcomeAck(
+            responder: responder, body: body, claim: claim, idempotency: service.state.idempotency)
+        batch.add(type: FrameType.outcome.rawValue, payload: frame.bytes)
+        if case .refused(let reason) = service.journal.append(batch) {
+            if let claim { service.state.idempotency.release(claim) }
+            throw Problem.journal(reason.rawValue)
+        }
+    }
+
+    private func outcomeAnswer(at position: JournalPosition) throws(Problem) -> Response {
+        do {
+            let frame = try service.journal.readFrame(at: position)
+            let outcome = try frame.payload.withUnsafeBytes { bytes throws(FrameError) in
+                try OutcomeFrame.decode(bytes)
+            }
+            return Response.json(201, outcome.body)
+        } catch {
+            throw Problem(503, "journal_unreadable", "The outcome's frame cannot be read.", retryAfter: 5)
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import HTTP
+
+/// Every operation that the daemon serves. Routes, access actions, `openapi.yaml` and the tests all follow this list;
+/// a raw value is the operation's `operationId`.
+enum Operation: String, Sendable, CaseIterable {
+    case getHealth, getReadiness, getMetrics, getOpenAPI, getAuthzenConfiguration
+    case postEvents, listQuarantine
+    case getFeatures
+    case postDecision, getDecisionRecord, listDecisionRecords, replayDecisionRecord, postOutcome, getDecisionHealth
+    case getKPI, listKPIs, queryMeasures, getQuality, listQuality
+    case applyDefinitions, listDefinitions, getDefinition, listDefinitionVersions, retireDefinition, putArtifact
+    case createKey, listKeys, revokeKey
+    case listAccessLog, evaluateAccess, evaluateAccessBatch
+    case getUsage
+
+    /// Method and path template, as in `openapi.yaml`.
+    var route: (method: Method, path: String) {
+        switch self {
+        case .getHealth: (.get, "/healthz")
+        case .getReadiness: (.get, "/readyz")
+        case .getMetrics: (.get, "/metrics")
+        case .getOpenAPI: (.get, "/openapi.yaml")
+        case .getAuthzenConfiguration: (.get, "/.well-known/authzen-configuration")
+        case .postEvents: (.post, "/v1/events")
+        case .listQuarantine: (.get, "/v1/quarantine")
+        case .getFeatures: (.get, "/v1/features/{view}")
+        case .postDecision: (.post, "/v1/decide/{decision}")
+        case .getDecisionHealth: (.get, "/v1/decide/{decision}/health")
+        case .listDecisionRecords: (.get, "/v1/decision-records")
+        case .getDecisionRecord: (.get, "/v1/decision-records/{id}")
+        case .replayDecisionRecord: (.post, "/v1/decision-records/{id}/replay")
+        case .postOutcome: (.post, "/v1/decision-records/{id}/outcomes")
+        case .listKPIs: (.get, "/v1/kpis")
+        case .getKPI: (.get, "/v1/kpis/{name}")
+        case .queryMeasures: (.post, "/v1/measures/query")
+        case .listQuality: (.get, "/v1/quality")
+        case .getQuality: (.get, "/v1/quality/{contract}")
+        case .applyDefinitions: (.post, "/v1/definitions/apply")
+        case .listDefinitions: (.get, "/v1/definitions")
+        case .getDefinition: (.get, "/v1/definitions/{kind}/{name}")
+        case .listDefinitionVersions: (.get, "/v1/definitions/{kind}/{name}/versions")
+        case .retireDefinition: (.delete, "/v1/definitions/{kind}/{name}")
+        case .putArtifact: (.put, "/v1/artifacts/{sha256}")
+        case .createKey: (.post, "/v1/keys")
+        case .listKeys: (.get, "/v1/keys")
+        case .revokeKey: (.delete, "/v1/keys/{id}")
+        case .listAccessLog: (.get, "/v1/access-log")
+        case .evaluateAccess: (.post, "/access/v1/evaluation")
+        case .evaluateAccessBatch: (.post, "/access/v1/evaluations")
+        case .getUsage: (.get, "/v1/usage")
+        }
+    }
+
+    /// The action that a policy must permit; nil for the public operations.
+    var action: String? {
+        switch self {
+        case .getHealth, .getReadiness, .getOpenAPI, .getAuthzenConfiguration: nil
+        case .getMetrics: "operate.read"
+        case .postEvents: "events.write"
+        case .listQuarantine: "quarantine.read"
+        case .getFeatures: "features.read"
+        case .postDecision: "decide"
+        case .getDecisionHealth: "definitions.read"
+        case .getDecisionRecord, .listDecisionRecords: "decision_records.read"
+        case .replayDecisionRecord: "decision_records.replay"
+        case .postOutcome: "outcomes.write"
+        case .getKPI, .listKPIs: "kpis.read"
+        case .queryMeasures: "measures.query"
+        case .getQuality, .listQuality: "quality.read"
+        case .applyDefinitions, .retireDefinition: "definitions.apply"
+        case .listDefinitions, .getDefinition, .listDefinitionVersions: "definitions.read"
+        case .putArtifact: "artifacts.write"
+        case .createKey, .revokeKey: "keys.write"
+        case .listKeys: "keys.read"
+        case .listAccessLog: "access_log.read"
+        case .evaluateAccess, .evaluateAccessBatch: "access.evaluate"
+        case .getUsage: "usage.read"
+        }
+    }
+
+    /// The type of the resource that the action is on.
+    var resourceType: String {
+        switch self {
+        case .postDecision, .getDecisionHealth: "decision"
+        case .getDecisionRecord, .listDecisionRecords, .replayDecisionRecord, .postOutcome: "decision_record"
+        case .postEvents, .listQuarantine: "stream"
+        case .getFeatures: "feature_view"
+        case .getKPI, .listKPIs: "kpi"
+        case .queryMeasures: "measure"
+        case .getQuality, .listQuality: "contract"
+        case .applyDefinitions, .retireDefinition, .listDefinitions, .getDefinition, .listDefinitionVersions: "definition"
+        case .putArtifact: "model"
+        case .createKey, .listKeys, .revokeKey: "key"
+        case .listAccessLog, .evaluateAccess, .evaluateAccessBatch: "access"
+        case .getHealth, .getReadiness, .getMetrics, .getOpenAPI, .getAuthzenConfiguration, .getUsage: "service"
+        }
+    }
+
+    /// The path parameter that names the resource, if one does.
+    var resourceParameter: String? {
+        switch self {
+        case .postDecision, .getDecisionHealth: "decision"
+        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .revokeKey: "id"
+        case .getFeatures: "view"
+        case .getKPI: "name"
+        case .getQuality: "contract"
+        case .retireDefinition, .getDefinition, .listDefinitionVersions: "name"
+        case .putArtifact: "sha256"
+        default: nil
+        }
+    }
+
+    /// Whether the AuthZEN error shape (a plain message, 400 for every unreadable request) applies.
+    var speaksAuthzen: Bool {
+        self == .evaluateAccess || self == .evaluateAccessBatch
+    }
+
+    /// Names of the path's parameters, in order.
+    var parameterNames: [String] {
+        route.path.split(separator: "/").compactMap { segment in
+            segment.hasPrefix("{") ? String(segment.dropFirst().dropLast()) : nil
+        }
+    }
+}

@@ -1,0 +1,216 @@
+import Access
+import FEEL
+import HTTP
+import JSON
+import Journal
+import Synchronization
+import Telemetry
+
+/// What routing found out about a request before its body was read.
+struct RequestRoute: Sendable {
+    let operation: Operation
+    let parameters: [String: String]
+    let subject: AccessSubject
+    /// The definitions that this request is answered with, from start to end.
+    let snapshot: Snapshot
+    let traceID: String?
+
+    /// A path parameter of the operation's template.
+    func parameter(_ name: String) -> String { parameters[name] ?? "" }
+
+    /// Who calls, for records and logs.
+    var principal: String { subject.id }
+}
+
+/// Reads subjects' attributes from the reference tables.
+struct ReferenceAttributes: AttributeSource {
+    let references: ReferenceTables
+
+    func attributes(table: String, subjectID: String) -> Context? {
+        guard let row = references.row(table: table, key: subjectID), case .context(let context)? = Value(row, as: .any)
+        else { return nil }
+        return context
+    }
+}
+
+/// Routes, authenticates, authorizes, and hands over to the operation's own file.
+final class ServiceHandler: HTTPHandler {
+    typealias Route = RequestRoute
+
+    let service: ServiceCore
+    private let routes: RouteTable<Operation>
+    private let ingestWorkspaces = Pool<IngestWorkspace> { IngestWorkspace() }
+    private let decideWorkspaces = Pool<DecideWorkspace> { DecideWorkspace() }
+
+    init(service: ServiceCore) {
+        self.service = service
+        var routes = RouteTable<Operation>()
+        for operation in Operation.allCases { routes.add(operation.route.method, operation.route.path, operation) }
+        self.routes = routes
+    }
+
+    func route(_ head: RequestHead) -> RouteDecision<RequestRoute> {
+        let operation: Operation
+        let parameters: [String: String]
+        switch routes.match(head) {
+        case .found(let found, let values):
+            operation = found
+            parameters = Dictionary(
+                zip(found.parameterNames, values), uniquingKeysWith: { first, _ in first })
+        case .notFound: return .refuse(Problem(404, "unknown_path", "There is no such path; see /openapi.yaml.").response)
+        case .methodNotAllowed(let methods): return .methodNotAllowed(methods)
+        }
+        let traceID = head.known(.traceparent).flatMap { TraceContext(header: $0) }?.traceID
+        guard let action = operation.action else {
+            return .accept(
+                RequestRoute(
+                    operation: operation, parameters: parameters, subject: AccessSubject(.anonymous),
+                    snapshot: service.state.snapshot, traceID: traceID), .standard)
+        }
+        switch authenticate(head) {
+        case .failure(let problem): return .refuse(problem.response)
+        case .success(let subject):
+            let route = RequestRoute(
+                operation: operation, parameters: parameters, subject: subject, snapshot: service.state.snapshot,
+                traceID: traceID)
+            let resource = AccessResource(
+                type: operation.resourceType, id: operation.resourceParameter.map(route.parameter) ?? "*")
+            if let problem = authorize(route, action, resource) { return .refuse(problem.response) }
+            return .accept(route, bodyPolicy(operation))
+        }
+    }
+
+    private func bodyPolicy(_ operation: Operation) -> BodyPolicy {
+        let configuration = service.configuration
+        switch operation {
+        // Large bodies are inflated on the bulk pool, not on the event loop.
+        case .postEvents: return BodyPolicy(bytesMax: configuration.eventsBodyBytesMax, inflates: false)
+        case .putArtifact: return BodyPolicy(bytesMax: configuration.artifactBytesMax, inflates: false)
+        case .applyDefinitions: return BodyPolicy(bytesMax: YAMLReader.bytesMax)
+        default: return BodyPolicy(bytesMax: configuration.bodyBytesMax)
+        }
+    }
+
+    private func authenticate(_ head: RequestHead) -> Result<AccessSubject, Problem> {
+        let now = service.clock.now()
+        let header = head.knownBytes(.authorization).map { $0.bindMemory(to: UInt8.self) }
+        switch service.state.keyRing.authenticate(authorization: header, nowMicros: now) {
+        case .accepted(let principal, _): return .success(AccessSubject(principal))
+        case .refused(let refusal):
+            service.observe(.denied(code: refusal.code))
+            return .failure(
+                Problem(401, "unauthenticated", "Send a live API key as `Authorization: Bearer dk_live_...`."))
+        }
+    }
+
+    /// Asks the policies; a refusal is counted, journaled and told.
+    func authorize(_ route: RequestRoute, _ action: String, _ resource: AccessResource) -> Problem? {
+        let decision = route.snapshot.policies.evaluate(
+            AccessRequest(subject: route.subject, action: action, resource: resource),
+            nowMicros: service.clock.now(), attributes: ReferenceAttributes(references: service.state.references))
+        guard !decision.permitted else { return nil }
+        service.logAccess(route, action: action, resource: resource, permitted: false, masked: [])
+        let reasons = decision.reasons.map(\.text).joined(separator: ", ")
+        return Problem(
+            403, "forbidden",
+            "No policy permits the action \(action) on this \(resource.type). Reasons: \(reasons).")
+    }
+
+    func allowedMethods(_ head: RequestHead) -> MethodSet? { routes.methods(head) }
+
+    func libraryMessage(_ line: String) {
+        service.log.write(.debug, "libmicrohttpd message", at: service.clock.now(), ["line": .text(line)])
+    }
+
+    func deadlineReached(_ request: Request, _ route: RequestRoute, _ responder: Responder) {
+        let problem =
+            route.operation == .postDecision
+            ? Problem(
+                503, "record_not_durable",
+                "The record was not durable within the deadline; the outcome is unknown. Retry with the same Idempotency-Key.",
+                retryAfter: 1)
+            : Problem(503, "deadline_exceeded", "The answer was not ready in time.", retryAfter: 1)
+        responder.respond(problem.response)
+    }
+
+    func answered(
+        _ head: RequestHead, _ route: RequestRoute?, status: UInt16, bodyBytesIn: Int, bodyBytesOut: Int
+    ) {
+        let nanoseconds = HTTP.MonotonicClock.nanoseconds() &- head.receivedNanoseconds
+        service.observe(
+            .request(
+                method: head.isHead ? "HEAD" : head.method.token.description, route: route?.operation.route.path ?? "(none)",
+                status: Int(status), bytesIn: bodyBytesIn, bytesOut: bodyBytesOut, nanoseconds: Int64(nanoseconds),
+                trace: nil))
+    }
+
+    func handle(_ request: Request, _ route: RequestRoute, _ responder: Responder) {
+        do {
+            try dispatch(request, route, responder)
+        } catch {
+            responder.respond(error.response)
+        }
+    }
+
+    private func dispatch(_ request: Request, _ route: RequestRoute, _ responder: Responder) throws(Problem) {
+        switch route.operation {
+        case .getHealth, .getReadiness, .getMetrics, .getOpenAPI, .getUsage:
+            responder.respond(try operate(request, route))
+        case .getAuthzenConfiguration, .evaluateAccess, .evaluateAccessBatch:
+            responder.respond(try evaluateAccess(request, route))
+        case .postEvents: try postEvents(request, route, responder, ingestWorkspaces)
+        case .listQuarantine: try listQuarantine(request, route, responder)
+        case .getFeatures: try getFeatures(request, route, responder, decideWorkspaces)
+        case .postDecision: try postDecision(request, route, responder, decideWorkspaces)
+        case .getDecisionHealth: responder.respond(try decisionHealth(route))
+        case .getDecisionRecord, .listDecisionRecords, .replayDecisionRecord:
+            try decisionRecords(request, route, responder)
+        case .postOutcome: try postOutcome(request, route, responder)
+        case .getKPI, .listKPIs, .queryMeasures: responder.respond(try measures(request, route))
+        case .getQuality, .listQuality: responder.respond(try quality(request, route))
+        case .applyDefinitions, .listDefinitions, .getDefinition, .listDefinitionVersions, .retireDefinition, .putArtifact:
+            try definitions(request, route, responder)
+        case .createKey, .listKeys, .revokeKey: try keys(request, route, responder)
+        case .listAccessLog: try listAccessLog(request, route, responder)
+        }
+    }
+}
+
+/// Objects of one kind that threads borrow and give back.
+final class Pool<Element: AnyObject>: @unchecked Sendable {
+    // SAFETY: an element is used by the one thread that took it out; the list itself is behind the mutex.
+    private struct Box: @unchecked Sendable {
+        var elements: [Element] = []
+    }
+    private let box = Mutex(Box())
+    private let make: @Sendable () -> Element
+
+    init(_ make: @escaping @Sendable () -> Element) {
+        self.make = make
+    }
+
+    /// Runs `body` with an element of this pool.
+    func with<R, E: Error>(_ body: (Element) throws(E) -> R) throws(E) -> R {
+        let element = take()
+        defer { give(element) }
+        return try body(element)
+    }
+
+    private func take() -> Element {
+        let found = box.withLock { box in
+            Taken(element: box.elements.popLast())
+        }
+        return found.element ?? make()
+    }
+
+    private func give(_ element: Element) {
+        let taken = Taken(element: element)
+        box.withLock { box in
+            if let element = taken.element { box.elements.append(element) }
+        }
+    }
+
+    private struct Taken: @unchecked Sendable {
+        let element: Element?
+    }
+}

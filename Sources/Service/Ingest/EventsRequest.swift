@@ -1,0 +1,220 @@
+import HTTP
+import JSON
+import Journal
+import Synchronization
+
+/// One slice of a request, waiting for the disk.
+final class SliceAck: PendingAck, @unchecked Sendable {
+    // SAFETY: `reserved` is written once by the producer before the append, then read by the journal thread only.
+    private let request: EventsRequest
+    private let number: Int
+    /// Identities that this slice has reserved.
+    var reserved: [Hash128] = []
+
+    init(request: EventsRequest, number: Int) {
+        self.request = request
+        self.number = number
+    }
+
+    override func durable(firstSeq: UInt64, answers: inout ResponseBatch) {
+        request.sliceDurable(number, firstSeq: firstSeq, answers: &answers)
+    }
+
+    override func abandoned(_ reason: AppendRefusal, answers: inout ResponseBatch) {
+        if reason != .failed { request.pipeline.release(reserved) }
+        request.fail(Problem.journal(reason.rawValue), answers: &answers)
+    }
+}
+
+/// One `POST /v1/events`, from its first slice to its answer.
+final class EventsRequest: Sendable {
+    /// What the caller wants to read of the results.
+    enum Detail: Sendable {
+        /// Every event.
+        case all
+        /// Only those that were not accepted.
+        case problems
+    }
+
+    private struct Progress: Sendable {
+        var slices: [(firstSeq: UInt64, outcomes: [EventOutcome])] = []
+        var durable = 0
+        var isComplete = false
+        var isAnswered = false
+    }
+
+    let pipeline: IngestPipeline
+    private let responder: Responder
+    private let detail: Detail
+    /// Writes a large answer; the journal thread must not.
+    private let bulk: WorkerPool
+    private let progress = Mutex(Progress())
+    private let onOutcomes: @Sendable (_ accepted: Int, _ duplicates: Int, _ quarantined: Int) -> Void
+
+    init(
+        pipeline: IngestPipeline, responder: Responder, detail: Detail, bulk: WorkerPool,
+        onOutcomes: @escaping @Sendable (_ accepted: Int, _ duplicates: Int, _ quarantined: Int) -> Void
+    ) {
+        self.pipeline = pipeline
+        self.responder = responder
+        self.detail = detail
+        self.bulk = bulk
+        self.onOutcomes = onOutcomes
+    }
+
+    /// Runs all slices; returns when the last one was appended or the request has failed.
+    ///
+    /// - Parameter mayWait: on a bulk thread a full queue is waited for; on an event loop it is an answer.
+    func run(
+        _ body: UnsafeRawBufferPointer, _ slices: [EventSlice], principal: String, mayWait: Bool,
+        _ workspace: IngestWorkspace
+    ) {
+        var start = 0
+        var number = 0
+        repeat {
+            let end = min(slices.count, start + ServiceLimits.eventsPerSlice)
+            progress.withLock { $0.slices.append((0, [])) }
+            guard run(body, slices[start..<end], number, principal, mayWait, workspace) else { return }
+            start = end
+            number += 1
+        } while start < slices.count
+        var answers = ResponseBatch()
+        let isDone = progress.withLock { progress in
+            progress.isComplete = true
+            return progress.durable == progress.slices.count
+        }
+        if isDone { answer(&answers) }
+        answers.send()
+    }
+
+    /// Milliseconds that one slice of a bulk request waits for room in the journal's queue.
+    private static let queueWaitMillisecondsMax = 10_000
+
+    private func run(
+        _ body: UnsafeRawBufferPointer, _ slices: ArraySlice<EventSlice>, _ number: Int, _ principal: String,
+        _ mayWait: Bool, _ workspace: IngestWorkspace
+    ) -> Bool {
+        for attempt in 0... {
+            let pending = SliceAck(request: self, number: number)
+            switch pipeline.ingest(body, slices, principal: principal, pending: pending, workspace) {
+            case .success(let outcomes):
+                // The slice may be durable by now; nobody reads outcomes before the request is complete.
+                progress.withLock { $0.slices[number].outcomes = outcomes }
+                return true
+            case .failure(let error):
+                if error.reason == .queueFull && mayWait && attempt < Self.queueWaitMillisecondsMax {
+                    Threads.sleep(microseconds: 1000)
+                    continue
+                }
+                var answers = ResponseBatch()
+                fail(Problem.journal(error.reason.rawValue), answers: &answers)
+                answers.send()
+                return false
+            }
+        }
+        return false
+    }
+
+    fileprivate func sliceDurable(_ number: Int, firstSeq: UInt64, answers: inout ResponseBatch) {
+        let isDone = progress.withLock { progress in
+            progress.slices[number].firstSeq = firstSeq
+            progress.durable += 1
+            return progress.isComplete && progress.durable == progress.slices.count
+        }
+        if isDone { answer(&answers) }
+    }
+
+    /// Answers with a problem; what earlier slices did stays done, and a resend finds it as duplicates.
+    fileprivate func fail(_ problem: Problem, answers: inout ResponseBatch) {
+        let isFirst = progress.withLock { progress in
+            defer { progress.isAnswered = true }
+            return !progress.isAnswered
+        }
+        if isFirst { _ = answers.add(responder, problem.response) }
+    }
+
+    private func answer(_ answers: inout ResponseBatch) {
+        let slices = progress.withLock { progress -> [(firstSeq: UInt64, outcomes: [EventOutcome])]? in
+            if progress.isAnswered { return nil }
+            progress.isAnswered = true
+            return progress.slices
+        }
+        guard let slices else { return }
+        if slices.count == 1 {
+            _ = answers.add(responder, response(slices))
+        } else if !bulk.submit({ self.responder.respond(self.response(slices)) }) {
+            _ = answers.add(responder, response(slices))
+        }
+    }
+
+    private func response(_ slices: [(firstSeq: UInt64, outcomes: [EventOutcome])]) -> Response {
+        var accepted = 0
+        var duplicates = 0
+        var quarantined = 0
+        var skipped = 0
+        var results = JSONWriter(capacity: 4096)
+        results.beginArray()
+        var index = 0
+        for slice in slices {
+            for outcome in slice.outcomes {
+                switch outcome {
+                case .accepted: accepted += 1
+                case .duplicate: duplicates += 1
+                case .quarantined: quarantined += 1
+                case .skipped: skipped += 1
+                }
+                write(outcome, index, slice.firstSeq, &results)
+                index += 1
+            }
+        }
+        results.endArray()
+        onOutcomes(accepted, duplicates, quarantined)
+        var writer = JSONWriter(capacity: results.bytes.count + 128)
+        writer.beginObject()
+        writer.key("accepted")
+        writer.integer(accepted)
+        writer.key("duplicates")
+        writer.integer(duplicates)
+        writer.key("quarantined")
+        writer.integer(quarantined)
+        writer.key("skipped")
+        writer.integer(skipped)
+        writer.key("results")
+        writer.raw(results.bytes)
+        writer.endObject()
+        return Response.json(200, writer.bytes)
+    }
+
+    private func write(_ outcome: EventOutcome, _ index: Int, _ firstSeq: UInt64, _ writer: inout JSONWriter) {
+        if case .skipped = outcome { return }
+        if case .accepted = outcome, detail == .problems { return }
+        writer.beginObject()
+        writer.key("index")
+        writer.integer(index)
+        writer.key("status")
+        switch outcome {
+        case .accepted(let frame):
+            writer.string("accepted")
+            writer.key("seq")
+            writer.integer(Int64(firstSeq) + Int64(frame))
+        case .duplicate(let contentDiffers):
+            writer.string("duplicate")
+            if contentDiffers {
+                writer.key("code")
+                writer.string("content_differs")
+            }
+        case .quarantined(let violationClass, let code, let pointer, let message):
+            writer.string("quarantined")
+            writer.key("class")
+            writer.string(violationClass)
+            writer.key("code")
+            writer.string(code)
+            writer.key("pointer")
+            writer.string(pointer)
+            writer.key("message")
+            writer.string(message)
+        case .skipped: break
+        }
+        writer.endObject()
+    }
+}

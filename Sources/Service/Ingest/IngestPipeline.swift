@@ -1,0 +1,269 @@
+import Contracts
+import Crypto
+import HTTP
+import JSON
+import Journal
+import Synchronization
+
+/// What became of one line or element of a request.
+enum EventOutcome: Sendable {
+    /// Accepted: the index of its frame within its slice's batch.
+    case accepted(frame: Int)
+    /// Accepted before.
+    case duplicate(contentDiffers: Bool)
+    /// Broke a rule.
+    case quarantined(violationClass: String, code: String, pointer: String, message: String)
+    /// Blank.
+    case skipped
+}
+
+/// Memory that one thread reuses from slice to slice.
+final class IngestWorkspace {
+    let parser = JSONParser(limits: JSONLimits(bytesMax: ServiceLimits.eventBytesMax, depthMax: 64))
+    let bodyParser = JSONParser(limits: JSONLimits(bytesMax: 1 << 30, depthMax: 66))
+    var writer = ByteWriter()
+}
+
+/// Checks events, finds duplicates, appends what remains: the way in.
+///
+/// Checking runs outside the gate on many threads; reserving an identity and appending its frame happen together under
+/// the gate, so that the order of reservations is the order of the journal.
+final class IngestPipeline: Sendable {
+    private let state: ServiceState
+    private let journal: ServiceJournal
+    private let clock: WallClock
+    private let hashKey: HashKey
+    private let contentHash: ContentHash
+    private let gate: Mutex<DedupeTable>
+
+    init(state: ServiceState, journal: ServiceJournal, clock: WallClock, hashKey: HashKey, dedupe: DedupeTable) {
+        self.state = state
+        self.journal = journal
+        self.clock = clock
+        self.hashKey = hashKey
+        contentHash = ContentHash(hashKey)
+        gate = Mutex(dedupe)
+    }
+
+    /// Identities remembered.
+    var dedupeCount: Int { gate.withLock { $0.count } }
+
+    /// Takes back reservations whose frames never became durable.
+    func release(_ identities: [Hash128]) {
+        gate.withLock { dedupe in
+            for identity in identities { dedupe.release(identity) }
+        }
+    }
+
+    /// One event that passed every check, waiting for the gate.
+    private struct Candidate {
+        let index: Int
+        let identity: Hash128
+        let content: UInt64
+        let payload: Range<Int>
+        let contract: String
+    }
+
+    /// Handles one slice of a request.
+    ///
+    /// - Parameters:
+    ///   - body: the whole body.
+    ///   - slices: the events of this slice.
+    ///   - principal: who sends.
+    ///   - pending: told when the slice is durable.
+    ///   - workspace: this thread's memory.
+    /// - Returns: one outcome per event, in order; or why the journal does not take the slice, in which case nothing of it
+    ///   has happened.
+    func ingest(
+        _ body: UnsafeRawBufferPointer, _ slices: ArraySlice<EventSlice>, principal: String, pending: SliceAck,
+        _ workspace: IngestWorkspace
+    ) -> Result<[EventOutcome], AppendRefusalError> {
+        let snapshot = state.snapshot
+        let now = clock.now()
+        workspace.writer.bytes.removeAll(keepingCapacity: true)
+        var outcomes: [EventOutcome] = []
+        outcomes.reserveCapacity(slices.count)
+        var candidates: [Candidate] = []
+        var refused: [QuarantineFrame] = []
+        for slice in slices {
+            if slice.isBlank {
+                outcomes.append(.skipped)
+                continue
+            }
+            let bytes = UnsafeRawBufferPointer(rebasing: body[slice.range])
+            switch check(bytes, snapshot, now, workspace) {
+            case .passed(let identity, let content, let payload, let contract):
+                candidates.append(
+                    Candidate(
+                        index: outcomes.count, identity: identity, content: content, payload: payload,
+                        contract: contract))
+                outcomes.append(.skipped)
+            case .failed(let failure):
+                refused.append(quarantine(failure, bytes, now, principal))
+                outcomes.append(
+                    .quarantined(
+                        violationClass: failure.violationClass, code: failure.code, pointer: failure.pointer,
+                        message: failure.message))
+            }
+        }
+        return commit(candidates, refused, outcomes, now, pending, workspace)
+    }
+
+    private func commit(
+        _ candidates: [Candidate], _ refused: [QuarantineFrame], _ outcomes: [EventOutcome], _ now: Int64,
+        _ pending: SliceAck, _ workspace: IngestWorkspace
+    ) -> Result<[EventOutcome], AppendRefusalError> {
+        var outcomes = outcomes
+        let batch = FrameBatch(capacity: workspace.writer.bytes.count + 64 * candidates.count + 256)
+        batch.context = pending
+        let refusal = gate.withLock { dedupe -> AppendRefusal? in
+            var reserved: [Hash128] = []
+            var duplicates: [String: (count: UInt32, differs: UInt32)] = [:]
+            for candidate in candidates {
+                switch dedupe.admit(candidate.identity, content: candidate.content, nowMicros: now) {
+                case .new:
+                    outcomes[candidate.index] = .accepted(frame: batch.frameCount)
+                    workspace.writer.bytes.withUnsafeBytes { bytes in
+                        batch.add(
+                            type: FrameType.event.rawValue,
+                            payload: UnsafeRawBufferPointer(rebasing: bytes[candidate.payload]))
+                    }
+                    reserved.append(candidate.identity)
+                case .duplicate:
+                    outcomes[candidate.index] = .duplicate(contentDiffers: false)
+                    duplicates[candidate.contract, default: (0, 0)].count += 1
+                case .contentDiffers:
+                    outcomes[candidate.index] = .duplicate(contentDiffers: true)
+                    duplicates[candidate.contract, default: (0, 0)].count += 1
+                    duplicates[candidate.contract, default: (0, 0)].differs += 1
+                }
+            }
+            var writer = ByteWriter()
+            for frame in refused {
+                writer.bytes.removeAll(keepingCapacity: true)
+                frame.encode(into: &writer)
+                batch.add(type: FrameType.quarantine.rawValue, payload: writer.bytes)
+            }
+            for (contract, counts) in duplicates {
+                writer.bytes.removeAll(keepingCapacity: true)
+                DuplicatesFrame(
+                    contract: contract, ingestMicros: now, count: counts.count, contentDiffers: counts.differs
+                ).encode(into: &writer)
+                batch.add(type: FrameType.duplicates.rawValue, payload: writer.bytes)
+            }
+            pending.reserved = reserved
+            if case .refused(let reason) = journal.append(batch) {
+                for identity in reserved { dedupe.release(identity) }
+                return reason
+            }
+            return nil
+        }
+        if let refusal { return .failure(AppendRefusalError(reason: refusal)) }
+        return .success(outcomes)
+    }
+
+    private struct Failure {
+        let violationClass: String
+        let code: String
+        let pointer: String
+        let message: String
+        var contract: String?
+        var source: String?
+        var id: String?
+    }
+
+    private enum Check {
+        case passed(identity: Hash128, content: UInt64, payload: Range<Int>, contract: String)
+        case failed(Failure)
+    }
+
+    private func check(
+        _ bytes: UnsafeRawBufferPointer, _ snapshot: Snapshot, _ now: Int64, _ workspace: IngestWorkspace
+    ) -> Check {
+        let root: JSONValue
+        do {
+            root = try workspace.parser.parse(bytes)
+        } catch {
+            return .failed(
+                Failure(
+                    violationClass: "malformed_json", code: error.code.rawValue, pointer: "",
+                    message: "\(error.message) (byte \(error.offset))"))
+        }
+        guard root.kind == .object else {
+            return .failed(
+                Failure(
+                    violationClass: "malformed_json", code: "not_an_object", pointer: "",
+                    message: "an event is a JSON object"))
+        }
+        let event: CloudEvent
+        switch CloudEvent.decode(root, nowMicros: now) {
+        case .success(let decoded): event = decoded
+        case .failure(let violation): return .failed(failure(violation, root, nil))
+        }
+        guard let contract = snapshot.contractsByType[event.type.string ?? ""] else {
+            let violation = Violation(
+                class: .contractViolation, code: "unknown_type", pointer: JSONPointer(tokens: ["type"]),
+                message: "no contract covers this type")
+            return .failed(failure(violation, root, nil))
+        }
+        if let violation = contract.contract.check(event, nowMicros: now) {
+            return .failed(failure(violation, root, contract.name))
+        }
+        let missing = contract.contract.checkReferences(event) { reference, key in
+            state.references.contains(table: reference.table, key: String(decoding: key, as: UTF8.self))
+        }
+        if let missing { return .failed(failure(missing, root, contract.name)) }
+        return encode(event, root, bytes, contract, now, workspace)
+    }
+
+    private func encode(
+        _ event: CloudEvent, _ root: JSONValue, _ bytes: UnsafeRawBufferPointer, _ contract: ContractEntry,
+        _ now: Int64, _ workspace: IngestWorkspace
+    ) -> Check {
+        let start = workspace.writer.bytes.count
+        var identity = Hasher128(hashKey)
+        let content = contentHash.hash(root)
+        var name = contract.name
+        name.withUTF8 { name in
+            event.source.withUTF8 { source in
+                event.id.withUTF8 { id in
+                    event.type.withUTF8 { type in
+                        identity.add(UnsafeRawBufferPointer(source))
+                        identity.add(UnsafeRawBufferPointer(id))
+                        let encode = { (subject: UnsafeBufferPointer<UInt8>) in
+                            EventFrame(
+                                contract: UnsafeRawBufferPointer(name), contractVersion: UInt32(contract.version),
+                                ingestMicros: now, eventMicros: event.timeMicros, contentHash: content,
+                                source: UnsafeRawBufferPointer(source), id: UnsafeRawBufferPointer(id),
+                                type: UnsafeRawBufferPointer(type), subject: UnsafeRawBufferPointer(subject),
+                                raw: bytes
+                            ).encode(into: &workspace.writer)
+                        }
+                        if event.subject?.withUTF8(encode) == nil {
+                            encode(UnsafeBufferPointer(start: nil, count: 0))
+                        }
+                    }
+                }
+            }
+        }
+        return .passed(
+            identity: identity.finish(), content: content, payload: start..<workspace.writer.bytes.count,
+            contract: contract.name)
+    }
+
+    private func failure(_ violation: Violation, _ root: JSONValue, _ contract: String?) -> Failure {
+        Failure(
+            violationClass: violation.class.rawValue, code: violation.code, pointer: violation.pointer.text,
+            message: violation.message, contract: contract, source: root["source"]?.string, id: root["id"]?.string)
+    }
+
+    private func quarantine(
+        _ failure: Failure, _ bytes: UnsafeRawBufferPointer, _ now: Int64, _ principal: String
+    ) -> QuarantineFrame {
+        QuarantineFrame(
+            key: [UInt8](SHA256.hash(data: bytes)), ingestMicros: now, violationClass: failure.violationClass,
+            code: failure.code, pointer: failure.pointer, message: failure.message, contract: failure.contract,
+            source: failure.source, id: failure.id, principal: principal, rawSize: UInt32(bytes.count),
+            raw: [UInt8](bytes.prefix(ServiceLimits.quarantineRawBytesMax)))
+    }
+}

@@ -1,0 +1,6 @@
+import Decisions
+
+enum OpenAPIDocument {
+    static var base: String { "" }
+    static func render(base: String, decisions: [CompiledDecision]) -> [UInt8] { [] }
+}

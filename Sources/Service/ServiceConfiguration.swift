@@ -1,0 +1,102 @@
+/// Everything that the operator may choose. `decisiond` fills it from one YAML file and `DECISIOND_*`; the meaning and
+/// default of every field stand in the README's table.
+public struct ServiceConfiguration: Sendable {
+    /// How much is logged.
+    public enum LogLevel: String, Sendable, CaseIterable {
+        /// One line per request, too.
+        case debug
+        /// Starts, stops, state changes.
+        case info
+        /// Degraded service.
+        case warning
+        /// What needs a person.
+        case error
+    }
+
+    /// host:port, unix:/path or systemd.
+    public var listen = "127.0.0.1:8080"
+    /// Where the journal, artifacts and the first key live.
+    public var dataDirectory = "/var/lib/decisiond"
+    /// libpq connection string; nil for none.
+    public var databaseURL: String?
+    /// Definitions added at start.
+    public var definitionsDirectory: String?
+    /// The first key; nil: kept in the data directory.
+    public var bootstrapKey: String?
+    /// What is logged.
+    public var logLevel: LogLevel = .info
+    /// Event loops; 0: one a core, at least two.
+    public var httpThreads = 0
+    /// Threads for large bodies.
+    public var bulkThreads = 1
+    /// Threads that ask PostgreSQL.
+    public var queryThreads = 2
+    /// Connections served at once.
+    public var connectionsMax = 4096
+    /// Milliseconds for the headers.
+    public var headerTimeoutMilliseconds = 10_000
+    /// Milliseconds for the body.
+    public var bodyTimeoutMilliseconds = 60_000
+    /// Milliseconds without a request.
+    public var idleTimeoutMilliseconds = 75_000
+    /// Milliseconds that a stop waits.
+    public var drainTimeoutMilliseconds = 10_000
+    /// Largest body of events, inflated.
+    public var eventsBodyBytesMax = 128 << 20
+    /// Largest artifact.
+    public var artifactBytesMax = 256 << 20
+    /// Largest body otherwise.
+    public var bodyBytesMax = 1 << 20
+    /// Quarantine entries in memory.
+    public var quarantineEntriesMax = 100_000
+    /// Bytes of a journal segment.
+    public var journalSegmentBytes: Int64 = 64 << 20
+    /// Bytes of the journal.
+    public var journalBytesMax: Int64 = 64 << 30
+    /// Microseconds a group waits for company.
+    public var journalLingerMicroseconds: UInt64 = 0
+    /// Days of the dedupe horizon.
+    public var dedupeHorizonDays = 30
+    /// Milliseconds before a batch is shipped.
+    public var shipIntervalMilliseconds = 200
+    /// Frames in one shipped transaction.
+    public var shipBatchFramesMax = 20_000
+    /// IANA time zones.
+    public var zoneinfoDirectory = "/usr/share/zoneinfo"
+
+    /// The defaults.
+    public init() {}
+}
+
+/// Bounds of the service that are not for the operator to choose. Each is told when it is passed.
+enum ServiceLimits {
+    /// Bytes of a quarantined line that are kept; the rest is cut, its size stays.
+    static let quarantineRawBytesMax = 65_536
+    /// Lines or elements in one request of events.
+    static let eventsPerRequestMax = 1_000_000
+    /// Bytes of one event.
+    static let eventBytesMax = 1 << 20
+    /// Events handled in one slice: one journal append, one turn of the ingest gate.
+    static let eventsPerSlice = 512
+    /// Bodies up to this size are handled on the event loop; larger ones on the bulk pool.
+    static let inlineBodyBytesMax = 32 << 10
+    /// Requests waiting for the bulk pool or a query worker.
+    static let queuedJobsMax = 1_024
+    /// Bytes of a DecisionRecord.
+    static let recordBytesMax = 1 << 20
+    /// Entries of one page, at most and by default.
+    static let pageMax = 1_000
+    static let pageDefault = 100
+    /// Dimension combinations of one measure held in memory.
+    static let measureCardinalityMax = 10_000
+    /// Definitions in one apply.
+    static let definitionsPerApplyMax = 1_000
+    /// Live API keys.
+    static let keysMax = 10_000
+    /// Characters of an Idempotency-Key.
+    static let idempotencyKeyBytesMax = 256
+    /// How far as_of may lie ahead of the clock [microseconds]: five minutes.
+    static let futureMicrosMax: Int64 = 300_000_000
+    /// Access-log entries that memory can show before they are shipped.
+    static let accessEntriesMax = 10_000
+}

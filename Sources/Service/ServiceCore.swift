@@ -1,0 +1,379 @@
+import Access
+import Features
+import HTTP
+import JSON
+import Journal
+import Measures
+import Postgres
+import Synchronization
+import Telemetry
+
+/// Why the service could not start.
+public struct ServiceError: Error, Sendable, CustomStringConvertible {
+    /// Stable code.
+    public let code: String
+    /// What happened and what to do.
+    public let description: String
+
+    init(_ code: String, _ description: String) {
+        self.code = code
+        self.description = description
+    }
+}
+
+/// The daemon's parts, wired: state, journal, pipelines, shipper, pools.
+final class ServiceCore: Sendable {
+    let configuration: ServiceConfiguration
+    let clock: WallClock
+    let log: LineLog
+    let metrics: Metrics
+    let telemetry: Telemetry
+    let state: ServiceState
+    let journal: ServiceJournal
+    let ingest: IngestPipeline
+    let decide: DecidePipeline
+    let publisher: Publisher
+    let replayer: Replayer
+    let shipper: Shipper
+    let bulk: WorkerPool
+    let queries: QueryPool
+    let artifacts: ArtifactStore
+    let zones: ZoneFiles
+    let hashKey: HashKey
+    let maskKey: MaskKey
+    /// What the journal last said of itself.
+    let journalState: JournalStateBox
+    /// What recovery found.
+    let recovery: RecoveryReport
+    private let startMicros: Int64
+
+    /// Recovers the journal and wires everything; nothing is served yet.
+    init(
+        configuration: ServiceConfiguration, bootstrap: BootstrapKey, log: LineLog, metrics: Metrics
+    ) throws(ServiceError) {
+        self.configuration = configuration
+        self.log = log
+        self.metrics = metrics
+        let clock = WallClock()
+        self.clock = clock
+        startMicros = clock.now()
+        let telemetry = Telemetry(metrics: metrics, log: log)
+        self.telemetry = telemetry
+        let state = ServiceState(quarantineEntriesMax: configuration.quarantineEntriesMax, bootstrap: bootstrap.frame)
+        self.state = state
+        let zones = ZoneFiles(directory: configuration.zoneinfoDirectory)
+        self.zones = zones
+        let artifacts: ArtifactStore
+        do throws(FileError) {
+            try Files.makeDirectory(configuration.dataDirectory, mode: 0o700)
+            artifacts = try ArtifactStore(directory: configuration.dataDirectory + "/artifacts")
+        } catch {
+            throw ServiceError("data_directory", error.message)
+        }
+        self.artifacts = artifacts
+        let prepared = PreparedSnapshot()
+        let applier = Applier(state: state) { history, previous in
+            let (active, retired) = history.current()
+            if let snapshot = prepared.take(matching: active) { return snapshot }
+            var compiler = SnapshotCompiler(
+                artifacts: artifacts, store: state.features, zones: zones, previous: previous)
+            return compiler.compile(active, retired: retired, isLenient: true) ?? previous
+        }
+        let journalState = JournalStateBox()
+        self.journalState = journalState
+        let recovered = try Self.recover(configuration, state, applier, clock)
+        recovery = recovered.journal.report
+        hashKey = recovered.hashKey
+        maskKey = MaskKey(Self.keyBytes(recovered.journal.report.journalID))
+        let observer = CommitObserver(
+            applier: applier, onState: { Self.journalChanged($0, journalState, telemetry, clock) },
+            onGroup: { frames, bytes, _, sync in
+                telemetry.metrics.observe(
+                    .journalFlush(frames: frames, bytes: bytes, nanoseconds: Int64(sync)), at: 0)
+            })
+        let journal = ServiceJournal(recovered.journal, observer: observer)
+        self.journal = journal
+        ingest = IngestPipeline(
+            state: state, journal: journal, clock: clock, hashKey: recovered.hashKey, dedupe: recovered.dedupe)
+        decide = DecidePipeline(state: state, journal: journal, clock: clock)
+        publisher = Publisher(
+            state: state, journal: journal, artifacts: artifacts, zones: zones, clock: clock, prepared: prepared)
+        replayer = Replayer(history: state.history, artifacts: artifacts)
+        bulk = WorkerPool(
+            name: "bulk", threads: configuration.bulkThreads, jobsMax: ServiceLimits.queuedJobsMax)
+        queries = QueryPool(url: configuration.databaseURL, threads: configuration.queryThreads)
+        let spans = MeasureSpans(state: state)
+        let startup = StartupDefinitions(configuration: configuration, publisher: publisher, queries: queries, log: log, clock: clock)
+        shipper = Shipper(
+            state: state, journal: journal, configuration: configuration, clock: clock, spans: { spans.folds() },
+            observe: { Self.shipperTold($0, telemetry, clock, startup) })
+    }
+
+    /// What recovery gives.
+    private struct Recovered {
+        let journal: RecoveredJournal<PosixStorage>
+        let dedupe: DedupeTable
+        let hashKey: HashKey
+    }
+
+    private static func recover(
+        _ configuration: ServiceConfiguration, _ state: ServiceState, _ applier: Applier, _ clock: WallClock
+    ) throws(ServiceError) -> Recovered {
+        var options = JournalOptions()
+        options.segmentBytes = configuration.journalSegmentBytes
+        options.journalBytesMax = configuration.journalBytesMax
+        options.lingerMicroseconds = configuration.journalLingerMicroseconds
+        var identities: [(Hash128, UInt64, Int64)] = []
+        var lastSeq: UInt64 = 0
+        do {
+            let storage = try PosixStorage(path: configuration.dataDirectory + "/journal")
+            let secret = try secretKey(configuration)
+            let hashKey = HashKey(secret)
+            var dedupe = DedupeTable(
+                horizonMicros: Int64(configuration.dedupeHorizonDays) * 86_400_000_000, nowMicros: clock.now())
+            let journal = try JournalRecovery.open(storage, options: options) { (frame) throws(ReplayRefusal) in
+                applier.apply(seq: frame.seq, type: frame.type, payload: frame.payload, position: frame.position)
+                if frame.type == FrameType.event.rawValue, let event = try? EventFrame.decode(frame.payload) {
+                    var hasher = Hasher128(hashKey)
+                    hasher.add(event.source)
+                    hasher.add(event.id)
+                    identities.append((hasher.finish(), event.contentHash, event.ingestMicros))
+                }
+                lastSeq = frame.seq
+            }
+            applier.finish(through: lastSeq)
+            for (identity, content, micros) in identities {
+                _ = dedupe.admit(identity, content: content, nowMicros: micros)
+            }
+            return Recovered(journal: journal, dedupe: dedupe, hashKey: hashKey)
+        } catch let error as JournalError {
+            throw ServiceError("journal_\(error.code.rawValue)", "\(error)")
+        } catch let error as StorageError {
+            throw ServiceError("journal_storage", "\(error)")
+        } catch let error as FileError {
+            throw ServiceError("data_directory", error.message)
+        } catch {
+            throw ServiceError("journal", "\(error)")
+        }
+    }
+
+    /// 16 random bytes kept beside the journal: the key of in-memory hashes and masks.
+    private static func secretKey(_ configuration: ServiceConfiguration) throws(FileError) -> [UInt8] {
+        let path = configuration.dataDirectory + "/hash.key"
+        if let known = try Files.read(path), known.count == 16 { return known }
+        let fresh = Randomness.bytes(16)
+        try Files.replace(path, with: fresh, mode: 0o600)
+        return fresh
+    }
+
+    private static func keyBytes(_ id: JournalID) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for word in [id.high, id.low] { withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) } }
+        return bytes
+    }
+
+    private static func journalChanged(
+        _ state: JournalState, _ box: JournalStateBox, _ telemetry: Telemetry, _ clock: WallClock
+    ) {
+        box.state.withLock { $0 = state }
+        switch state {
+        case .failed(let error):
+            telemetry.observe(.journalFailed(errno: error.number), at: clock.now())
+            // Acknowledging is over for this process; the next one replays what is durable.
+            Exit.now(Exit.journalFailed)
+        case .diskFull: telemetry.observe(.limitHit(name: "journal_disk"), at: clock.now())
+        case .journalFull: telemetry.observe(.limitHit(name: "journal_bytes_max"), at: clock.now())
+        case .running, .stopped: break
+        }
+    }
+
+    private static func shipperTold(
+        _ observation: Shipper.ShipObservation, _ telemetry: Telemetry, _ clock: WallClock,
+        _ startup: StartupDefinitions
+    ) {
+        switch observation {
+        case .shipped(let frames, let nanoseconds):
+            telemetry.observe(.shipped(rows: frames, nanoseconds: nanoseconds), at: clock.now())
+        case .failed(let code): telemetry.observe(.shipFailed(code: code), at: clock.now())
+        case .database(let isUp): telemetry.observe(.database(isUp: isUp), at: clock.now())
+        case .ready: startup.databaseReady()
+        }
+    }
+
+    /// Records an observation now.
+    func observe(_ observation: Observation) {
+        telemetry.observe(observation, at: clock.now())
+    }
+
+    /// Counts what became of events.
+    func countEvents(accepted: Int, duplicates: Int, quarantined: Int) {
+        let now = clock.now()
+        for (disposition, count) in [
+            (Observation.Disposition.accepted, accepted), (.duplicate, duplicates), (.quarantined, quarantined),
+        ] where count > 0 {
+            metrics.observe(.events(contract: "", disposition: disposition, code: "", count: count), at: now)
+        }
+    }
+
+    /// Runs a job on a query worker; its problem, or its answer, ends the request.
+    ///
+    /// - Parameters:
+    ///   - work: gives the answer and the masked fields; a nil answer means that somebody else answers.
+    ///   - answer: sends it.
+    func query(
+        _ responder: Responder,
+        _ work: @escaping @Sendable (PostgresConnection?) throws(Problem) -> (response: Response?, masked: [String]),
+        answer: @escaping @Sendable (Response, [String]) -> Void
+    ) {
+        let isQueued = queries.submit { connection in
+            do throws(Problem) {
+                let (response, masked) = try work(connection)
+                if let response { answer(response, masked) }
+            } catch {
+                responder.respond(error.response)
+            }
+        }
+        if !isQueued {
+            responder.respond(Problem(503, "busy", "Too many queries are waiting.", retryAfter: 1).response)
+        }
+    }
+
+    /// Which fields this caller sees masked on a resource.
+    func maskPlan(_ route: RequestRoute, _ resource: AccessResource) -> MaskPlan {
+        route.snapshot.policies.maskPlan(
+            for: route.subject, resource: resource, nowMicros: clock.now(),
+            attributes: ReferenceAttributes(references: state.references))
+    }
+
+    /// Appends one frame and answers when it is durable.
+    func append(
+        type: FrameType, _ payload: [UInt8], answering responder: Responder, with response: Response
+    ) throws(Problem) {
+        let batch = FrameBatch(capacity: payload.count + 64)
+        batch.context = ResponseAck(responder: responder, response: response)
+        batch.add(type: type.rawValue, payload: payload)
+        if case .refused(let reason) = journal.append(batch) { throw Problem.journal(reason.rawValue) }
+    }
+
+    /// Journals who saw or was refused what; nobody waits for it.
+    func logAccess(
+        _ route: RequestRoute, action: String, resource: AccessResource, permitted: Bool, masked: [String]
+    ) {
+        metrics.observe(.denied(code: permitted ? "" : action), at: clock.now())
+        let batch = FrameBatch(capacity: 512)
+        batch.add(type: FrameType.access.rawValue, payload: accessFrame(route, action, resource, permitted, masked))
+        _ = journal.append(batch)
+    }
+
+    /// Sends an answer that holds personal data once its access-log entry is durable.
+    func answerLogged(
+        _ responder: Responder, _ response: Response, _ route: RequestRoute, action: String, resource: AccessResource,
+        masked: [String]
+    ) {
+        do throws(Problem) {
+            try append(
+                type: .access, accessFrame(route, action, resource, true, masked), answering: responder, with: response)
+        } catch {
+            responder.respond(error.response)
+        }
+    }
+
+    private func accessFrame(
+        _ route: RequestRoute, _ action: String, _ resource: AccessResource, _ permitted: Bool, _ masked: [String]
+    ) -> [UInt8] {
+        var body = JSONWriter()
+        body.beginObject()
+        body.key("operation")
+        body.string(route.operation.rawValue)
+        body.key("masked")
+        body.beginArray()
+        for field in masked { body.string(field) }
+        body.endArray()
+        body.key("trace_id")
+        if let trace = route.traceID { body.string(trace) } else { body.null() }
+        body.endObject()
+        var writer = ByteWriter()
+        AccessFrame(
+            atMicros: clock.now(), principal: route.principal, action: action, resourceType: resource.type,
+            resourceID: resource.id, permitted: permitted, body: body.bytes
+        ).encode(into: &writer)
+        return writer.bytes
+    }
+
+    /// What is not as it should be, for `/readyz`.
+    func degradations() -> [Degradation] {
+        var found: [Degradation] = []
+        switch journalState.state.withLock({ $0 }) {
+        case .running: break
+        case .diskFull:
+            found.append(Degradation(component: "journal", code: "disk_full", detail: "writes are refused until there is room"))
+        case .journalFull:
+            found.append(Degradation(component: "journal", code: "journal_full", detail: "journal_bytes_max is reached"))
+        case .failed, .stopped:
+            found.append(
+                Degradation(component: "journal", code: "stopped", detail: "the journal takes no writes", isBlocking: true))
+        }
+        if configuration.databaseURL == nil {
+            found.append(
+                Degradation(component: "postgres", code: "not_configured", detail: "frames stay in the journal"))
+        } else if !shipper.isConnected {
+            found.append(
+                Degradation(
+                    component: "postgres", code: "unavailable",
+                    detail: "decisions and ingest go on; definitions cannot be changed"))
+        }
+        for (key, problems) in state.snapshot.unusable.sorted(by: { $0.key.name < $1.key.name }) {
+            found.append(
+                Degradation(
+                    component: "\(key.kind.rawValue)/\(key.name)", code: "unusable",
+                    detail: problems.first.map { "\($0.code) at \($0.pointer)" } ?? "does not compile"))
+        }
+        for (name, model) in state.snapshot.models.sorted(by: { $0.key < $1.key }) {
+            if let cause = model.unusableCause, cause != "model_withdrawn" {
+                found.append(Degradation(component: "Model/\(name)", code: cause, detail: "decisions use their next step"))
+            }
+        }
+        return found
+    }
+
+    /// Brings the gauges up to date, when somebody looks.
+    func sampleLevels() {
+        let now = clock.now()
+        let durable = Int64(journal.durableSeq)
+        metrics.observe(.level(.shipBacklogFrames, durable - Int64(shipper.shippedSeq)), at: now)
+        metrics.observe(.level(.residentBytes, ProcessStatus.residentBytes()), at: now)
+        metrics.observe(.level(.jobs, Int64(bulk.load)), at: now)
+        metrics.observe(.level(.entities, Int64(state.features.counts.entities)), at: now)
+    }
+
+    /// The API's contract with a typed path per active decision.
+    func openAPI(_ snapshot: Snapshot) -> [UInt8] {
+        OpenAPIDocument.render(
+            base: OpenAPIDocument.base, decisions: snapshot.decisions.values.map(\.decision).sorted { $0.name < $1.name })
+    }
+}
+
+/// Answers with a prepared response once the batch is durable.
+final class ResponseAck: PendingAck, @unchecked Sendable {
+    // SAFETY: both fields are set once and only read.
+    private let responder: Responder
+    private let response: Response
+
+    init(responder: Responder, response: Response) {
+        self.responder = responder
+        self.response = response
+    }
+
+    override func durable(firstSeq: UInt64, answers: inout ResponseBatch) {
+        _ = answers.add(responder, response)
+    }
+
+    override func abandoned(_ reason: AppendRefusal, answers: inout ResponseBatch) {
+        _ = answers.add(responder, Problem.journal(reason.rawValue).response)
+    }
+}
+
+/// The journal's state, shared between its observer and the readiness check.
+final class JournalStateBox: Sendable {
+    let state = Mutex<JournalState>(.running)
+}

@@ -1,0 +1,256 @@
+import JSON
+import Journal
+import Measures
+import Postgres
+
+/// The rows of one shipped transaction, built from frames in seq order.
+struct ShipBatch {
+    private(set) var events = CopyTextWriter(capacityBytes: 1 << 20)
+    private(set) var decisions = CopyTextWriter(capacityBytes: 1 << 16)
+    private(set) var outcomes = CopyTextWriter(capacityBytes: 1 << 12)
+    private(set) var access = CopyTextWriter(capacityBytes: 1 << 12)
+    private(set) var quarantine = CopyTextWriter(capacityBytes: 1 << 12)
+    private(set) var rollups = CopyTextWriter(capacityBytes: 1 << 14)
+    /// Identities whose quarantine entries are closed by acceptance.
+    private(set) var acceptedSources: [String] = []
+    private(set) var acceptedIDs: [String] = []
+    private(set) var keys: [KeyFrame] = []
+    private(set) var frames = 0
+    private(set) var firstSeq: UInt64 = 0
+    private(set) var lastSeq: UInt64 = 0
+    /// The oldest ingest time, for partitions.
+    private(set) var oldestMicros = Int64.max
+    private(set) var unreadable = 0
+    private let journal: UInt128
+    private let parser = JSONParser()
+    private var slots = StreamSlots()
+    private var tables: [MeasureFold] = []
+
+    /// Columns of the tables, in the order written.
+    static let eventTarget = CopyTarget(
+        schema: "decisiond", table: "event",
+        columns: [
+            "journal_id", "seq", "ingest_us", "event_us", "contract", "contract_version", "source", "id", "type",
+            "subject", "data", "extensions",
+        ])
+    static let decisionTarget = CopyTarget(
+        schema: "decisiond", table: "decision_record",
+        columns: [
+            "journal_id", "seq", "decided_us", "id", "decision", "version", "entity", "outputs", "fallback_step",
+            "record", "principal",
+        ])
+    static let outcomeTarget = CopyTarget(
+        schema: "decisiond", table: "outcome",
+        columns: [
+            "journal_id", "seq", "ingest_us", "event_us", "source", "id", "kind", "decision_id", "value", "principal",
+        ])
+    static let accessTarget = CopyTarget(
+        schema: "decisiond", table: "access_log",
+        columns: [
+            "journal_id", "seq", "at_us", "principal", "action", "resource_type", "resource_id", "effect", "masked",
+        ])
+    static let quarantineTarget = CopyTarget(
+        schema: nil, table: "quarantine_stage",
+        columns: [
+            "key", "code", "class", "pointer", "message", "contract", "source", "id", "raw", "count", "first_seen_us",
+            "last_seen_us", "state", "journal_id", "seq", "principal",
+        ])
+    static let rollupTarget = CopyTarget(
+        schema: nil, table: "rollup_stage",
+        columns: [
+            "measure", "version", "bucket_us", "dimensions", "journal_id", "count", "sum", "min", "max", "through_seq",
+            "is_absolute",
+        ])
+
+    /// - Parameters:
+    ///   - journal: the journal's id.
+    ///   - tables: one fold per measure version that may be active in the batch.
+    init(journal: UInt128, tables: [MeasureFold]) {
+        self.journal = journal
+        self.tables = tables
+    }
+
+    /// Adds a frame.
+    mutating func add(_ frame: JournalFrame) {
+        if frames == 0 { firstSeq = frame.seq }
+        lastSeq = frame.seq
+        frames += 1
+        do throws(FrameError) {
+            switch FrameType(rawValue: frame.type) {
+            case .event: try addEvent(EventFrame.decode(frame.payload), frame.seq)
+            case .quarantine: try addQuarantine(QuarantineFrame.decode(frame.payload), frame.seq)
+            case .decision: try addDecision(DecisionFrame.decode(frame.payload), frame.seq)
+            case .outcome: try addOutcome(OutcomeFrame.decode(frame.payload), frame.seq)
+            case .access: try addAccess(AccessFrame.decode(frame.payload), frame.seq)
+            case .key: keys.append(try KeyFrame.decode(frame.payload))
+            // Definitions were committed before their frames; duplicates are counted in memory only.
+            case .activation, .duplicates: break
+            case nil: unreadable += 1
+            }
+        } catch {
+            unreadable += 1
+        }
+    }
+
+    private mutating func addEvent(_ event: EventFrame, _ seq: UInt64) throws(FrameError) {
+        guard let root = try? parser.parse(event.raw) else { throw FrameError(what: "event bytes") }
+        oldestMicros = min(oldestMicros, event.ingestMicros)
+        events.uuid(journal)
+        events.integer(Int64(seq))
+        events.integer(event.ingestMicros)
+        events.integer(event.eventMicros)
+        events.text(utf8: event.contract.bindMemory(to: UInt8.self))
+        events.integer(Int64(event.contractVersion))
+        events.text(utf8: event.source.bindMemory(to: UInt8.self))
+        events.text(utf8: event.id.bindMemory(to: UInt8.self))
+        events.text(utf8: event.type.bindMemory(to: UInt8.self))
+        if event.subject.isEmpty { events.null() } else { events.text(utf8: event.subject.bindMemory(to: UInt8.self)) }
+        if let data = root["data"] { events.text(utf8: data.raw) } else { events.null() }
+        if let extensions = Self.extensions(root) { events.text(utf8: extensions) } else { events.null() }
+        events.endRow()
+        acceptedSources.append(String(decoding: event.source, as: UTF8.self))
+        acceptedIDs.append(String(decoding: event.id, as: UTF8.self))
+        let contract = String(decoding: event.contract, as: UTF8.self)
+        for index in tables.indices {
+            guard case .contract(contract) = tables[index].measure.stream else { continue }
+            tables[index].add(root, timeMicros: event.eventMicros, seq: seq, &slots)
+        }
+    }
+
+    private static let attributes: Set<String> = [
+        "specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data",
+        "data_base64",
+    ]
+
+    private static func extensions(_ root: JSONValue) -> [UInt8]? {
+        var writer: JSONWriter?
+        for member in root.members where !attributes.contains(member.key) {
+            if writer == nil {
+                writer = JSONWriter()
+                writer?.beginObject()
+            }
+            writer?.key(member.key)
+            writer?.raw(member.value)
+        }
+        writer?.endObject()
+        return writer?.bytes
+    }
+
+    private mutating func addDecision(_ frame: DecisionFrame, _ seq: UInt64) throws(FrameError) {
+        guard let record = try? parser.parse(frame.record) else { throw FrameError(what: "decision record") }
+        oldestMicros = min(oldestMicros, frame.decidedMicros)
+        decisions.uuid(journal)
+        decisions.integer(Int64(seq))
+        decisions.integer(frame.decidedMicros)
+        decisions.uuid(frame.id.uint128)
+        decisions.text(utf8: frame.decision.bindMemory(to: UInt8.self))
+        decisions.integer(Int64(frame.version))
+        if frame.entity.isEmpty { decisions.null() } else { decisions.text(utf8: frame.entity.bindMemory(to: UInt8.self)) }
+        let result = record["result"]
+        if let outputs = result?["outputs"] { decisions.text(utf8: outputs.raw) } else { decisions.null() }
+        decisions.integer(result?["fallback"]?["step"]?.int64)
+        decisions.text(utf8: frame.record.bindMemory(to: UInt8.self))
+        decisions.text(record["principal"]?.string)
+        decisions.endRow()
+        for index in tables.indices {
+            guard case .decisions = tables[index].measure.stream else { continue }
+            tables[index].add(record, timeMicros: frame.decidedMicros, seq: seq, &slots)
+        }
+    }
+
+    private mutating func addOutcome(_ frame: OutcomeFrame, _ seq: UInt64) throws(FrameError) {
+        guard let tree = try? JSONTree(parsing: frame.body) else { throw FrameError(what: "outcome body") }
+        oldestMicros = min(oldestMicros, frame.atMicros)
+        outcomes.uuid(journal)
+        outcomes.integer(Int64(seq))
+        outcomes.integer(frame.atMicros)
+        outcomes.integer(tree["occurred_at"]?.string.flatMap { Timestamp.parse($0) } ?? frame.atMicros)
+        outcomes.text("decisiond")
+        outcomes.text(frame.id.text)
+        outcomes.text(tree["name"]?.string ?? "outcome")
+        outcomes.uuid(frame.decisionID.uint128)
+        outcomes.text(utf8: frame.body)
+        outcomes.text(frame.principal)
+        outcomes.endRow()
+    }
+
+    private mutating func addAccess(_ frame: AccessFrame, _ seq: UInt64) throws(FrameError) {
+        oldestMicros = min(oldestMicros, frame.atMicros)
+        access.uuid(journal)
+        access.integer(Int64(seq))
+        access.integer(frame.atMicros)
+        access.text(frame.principal)
+        access.text(frame.action)
+        access.text(frame.resourceType)
+        access.text(frame.resourceID)
+        access.text(frame.permitted ? "permit" : "forbid")
+        access.text(utf8: frame.body)
+        access.endRow()
+    }
+
+    private mutating func addQuarantine(_ frame: QuarantineFrame, _ seq: UInt64) throws(FrameError) {
+        quarantine.binary(frame.key)
+        quarantine.text(frame.code)
+        quarantine.text(frame.violationClass)
+        quarantine.text(frame.pointer)
+        quarantine.text(frame.message)
+        quarantine.text(frame.contract)
+        quarantine.text(frame.source)
+        quarantine.text(frame.id)
+        quarantine.binary(frame.raw)
+        quarantine.integer(1)
+        quarantine.integer(frame.ingestMicros)
+        quarantine.integer(frame.ingestMicros)
+        quarantine.text("open")
+        quarantine.uuid(journal)
+        quarantine.integer(Int64(seq))
+        quarantine.text(frame.principal)
+        quarantine.endRow()
+    }
+
+    /// Writes what the batch adds to the rollups; called once, after the last frame.
+    mutating func foldRollups() {
+        for fold in tables {
+            let aggregate = fold.measure.aggregate
+            for row in fold.table.rows() {
+                let columns = row.state.columns
+                rollups.text(fold.measure.name)
+                rollups.integer(Int64(fold.measure.version))
+                rollups.integer(row.bucket)
+                rollups.text(Self.dimensions(fold.measure, row.dimensions))
+                rollups.uuid(journal)
+                rollups.integer(columns.count)
+                rollups.text(aggregate == .ratio ? String(columns.numerator) : columns.sum)
+                rollups.text(columns.minimum)
+                rollups.text(columns.maximum)
+                rollups.integer(Int64(lastSeq))
+                rollups.boolean(false)
+                rollups.endRow()
+            }
+        }
+    }
+
+    /// Dimension values as the canonical JSON object that the rollup table keys by.
+    static func dimensions(_ measure: MeasureDefinition, _ values: [String?]) -> String {
+        var members: [JSONTree.Member] = []
+        for (dimension, value) in zip(measure.dimensions, values) {
+            members.append(JSONTree.Member(key: dimension.name, value: value.map(JSONTree.string) ?? .null))
+        }
+        return String(decoding: JSONTree.object(members).canonicalBytes, as: UTF8.self)
+    }
+}
+
+/// One measure version folded over one batch.
+struct MeasureFold {
+    let measure: MeasureDefinition
+    /// Positions in which the version counts.
+    let fromSeq: UInt64
+    let toSeq: UInt64?
+    var table: RollupTable
+
+    /// Adds an item if the version was in force at its position.
+    mutating func add(_ item: JSONValue, timeMicros: Int64, seq: UInt64, _ slots: inout StreamSlots) {
+        guard seq > fromSeq, seq < toSeq ?? .max, let part = measure.contribution(of: item, &slots) else { return }
+        table.add(timeMicros: timeMicros, dimensions: part.dimensions, operand: part.operand, passes: part.pass)
+    }
+}

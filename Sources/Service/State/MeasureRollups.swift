@@ -1,0 +1,88 @@
+import FEEL
+import JSON
+import Measures
+import Synchronization
+
+/// Slots of expressions over streams, reused from item to item by one thread.
+struct StreamSlots {
+    var values: [Value] = []
+}
+
+extension MeasureDefinition {
+    /// What one item adds: dimension values, operand, which sides it counts on; nil when it is not part of the measure.
+    func contribution(
+        of item: JSONValue, _ slots: inout StreamSlots
+    ) -> (dimensions: [String?], operand: MeasureOperand, pass: MeasurePass)? {
+        if case .decisions(let decision?) = stream, item["decision"]?.equals(utf8: decision) != true { return nil }
+        schema.slots(item, used: usedFields, into: &slots.values)
+        if let filter, filter.truth(slots.values) != true { return nil }
+        if let denominator, denominator.truth(slots.values) != true { return nil }
+        let isNumerator = numerator.map { $0.truth(slots.values) == true } ?? true
+        let dimensions = dimensions.map { Self.text($0.expression.evaluate(slots.values)) }
+        return (dimensions, operand(slots.values), MeasurePass(isCounted: true, isNumerator: isNumerator))
+    }
+
+    private func operand(_ slots: [Value]) -> MeasureOperand {
+        guard let operand else { return .none }
+        switch operand.evaluate(slots) {
+        case .number(let number):
+            return MeasureDecimal(parsing: number.description).map(MeasureOperand.number) ?? .null
+        case .string(let text): return .text(text)
+        default: return .null
+        }
+    }
+
+    private static func text(_ value: Value) -> String? {
+        switch value {
+        case .null: nil
+        case .string(let text): text
+        default: value.text
+        }
+    }
+}
+
+extension JSONValue {
+    /// String compare without allocation.
+    func equals(utf8 text: String) -> Bool {
+        var copy = text
+        return copy.withUTF8 { equals(utf8: $0) }
+    }
+}
+
+/// All measures in memory, every bucket of them.
+final class MeasureRollups: Sendable {
+    private struct Entry: Sendable {
+        let version: Int
+        var table: RollupTable
+    }
+
+    private let entries = Mutex<[String: Entry]>([:])
+
+    /// Adds one item of the measure's stream. Journal thread only, in seq order.
+    func add(_ measure: MeasureDefinition, _ item: JSONValue, timeMicros: Int64, _ slots: inout StreamSlots) {
+        guard let part = measure.contribution(of: item, &slots) else { return }
+        entries.withLock { entries in
+            if entries[measure.name]?.version != measure.version {
+                entries[measure.name] = Entry(version: measure.version, table: RollupTable(measure.measure))
+            }
+            entries[measure.name]?.table.add(
+                timeMicros: timeMicros, dimensions: part.dimensions, operand: part.operand, passes: part.pass)
+        }
+    }
+
+    /// The rows of a measure's version; none when nothing was added yet.
+    func rows(_ measure: String, version: Int) -> [RollupRow] {
+        entries.withLock { entries in
+            guard let entry = entries[measure], entry.version == version else { return [] }
+            return entry.table.rows()
+        }
+    }
+
+    /// Which combinations of dimension values are kept apart: the shipper folds its batches by the same list.
+    func registry(_ measure: String, version: Int) -> DimensionRegistry? {
+        entries.withLock { entries in
+            guard let entry = entries[measure], entry.version == version else { return nil }
+            return entry.table.registry
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import Journal
+import Synchronization
+
+/// Where recent DecisionRecords lie in the journal, and which outcomes belong to them, until PostgreSQL has them.
+final class RecordIndex: Sendable {
+    private struct State: Sendable {
+        var records: [RecordID: JournalPosition] = [:]
+        var order: [(seq: UInt64, id: RecordID)] = []
+        var head = 0
+        var outcomes: [RecordID: [OutcomeFrame]] = [:]
+        var outcomeOrder: [(seq: UInt64, id: RecordID)] = []
+    }
+
+    private let state = Mutex(State())
+
+    /// A record became durable.
+    func add(_ id: RecordID, at position: JournalPosition, seq: UInt64) {
+        state.withLock {
+            $0.records[id] = position
+            $0.order.append((seq, id))
+        }
+    }
+
+    /// An outcome became durable.
+    func add(_ outcome: OutcomeFrame, seq: UInt64) {
+        state.withLock {
+            $0.outcomes[outcome.decisionID, default: []].append(outcome)
+            $0.outcomeOrder.append((seq, outcome.decisionID))
+        }
+    }
+
+    /// Where the record lies, if PostgreSQL may not have it yet.
+    func position(_ id: RecordID) -> JournalPosition? {
+        state.withLock { $0.records[id] }
+    }
+
+    /// Outcomes that PostgreSQL may not have yet.
+    func outcomes(_ id: RecordID) -> [OutcomeFrame] {
+        state.withLock { $0.outcomes[id] ?? [] }
+    }
+
+    /// The newest records still here, newest first.
+    func newest(limit: Int) -> [(seq: UInt64, id: RecordID, position: JournalPosition)] {
+        state.withLock { state in
+            state.order[state.head...].suffix(limit).reversed().compactMap { entry in
+                state.records[entry.id].map { (entry.seq, entry.id, $0) }
+            }
+        }
+    }
+
+    /// Forgets everything up to `seq`: PostgreSQL has committed it.
+    func shipped(through seq: UInt64) {
+        state.withLock { state in
+            while state.head < state.order.count, state.order[state.head].seq <= seq {
+                state.records.removeValue(forKey: state.order[state.head].id)
+                state.head += 1
+            }
+            if state.head > 4096 && state.head * 2 > state.order.count {
+                state.order.removeFirst(state.head)
+                state.head = 0
+            }
+            var done = 0
+            while done < state.outcomeOrder.count, state.outcomeOrder[done].seq <= seq {
+                state.outcomes.removeValue(forKey: state.outcomeOrder[done].id)
+                done += 1
+            }
+            state.outcomeOrder.removeFirst(done)
+        }
+    }
+
+    /// Records held here.
+    var count: Int { state.withLock { $0.records.count } }
+}
