@@ -211,7 +211,7 @@ enum DecisionAnswer {
         writer.string(decision.name)
         writer.key("version")
         writer.integer(decision.version)
-        var bytes = writer.finish()
+        var bytes = writer.bytes
         bytes.append(UInt8(ascii: ","))
         bytes.append(contentsOf: result[1..<(result.count - 1)])
         bytes.append(contentsOf: ",\"experiment\":null,\"as_of\":\"".utf8)
