@@ -3,7 +3,7 @@
 import PackageDescription
 
 let strict: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("ExistentialAny")
 ]
 
 /// C bridges: a tiny shim each, saying why it exists; the library is linked here and named nowhere above.
@@ -43,7 +43,8 @@ let outside: [Target] = [
     .target(
         name: "Service",
         dependencies: [
-            "JSON", "Telemetry", "FEEL", "Contracts", "Models", "Features", "Measures", "Access", "Decisions", "Journal",
+            "JSON", "Telemetry", "FEEL", "Contracts", "Models", "Features", "Measures", "Access", "Decisions",
+            "Journal",
             "HTTP", "Postgres", .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "Yams", package: "Yams"),
         ],

@@ -303,7 +303,8 @@ public struct DecisionCompiler {
             listSlot = declare(name, type, nullable: spec.aggregation != nil, "\(place)/name")
         }
         return CompiledTable(
-            table: table, usedSlots: spec.usedSlots(environment), ruleIDs: spec.rules.map(\.id), reasons: spec.rules.map(\.reason),
+            table: table, usedSlots: spec.usedSlots(environment), ruleIDs: spec.rules.map(\.id),
+            reasons: spec.rules.map(\.reason),
             inputNames: spec.inputs.map(\.expression), outputSlots: outputSlots, listSlot: listSlot,
             outputNames: spec.outputs.map(\.name))
     }
@@ -356,7 +357,9 @@ extension TableSpec {
     func dmn() throws(DMNError) -> DecisionTableSpec {
         guard let policy = HitPolicy(rawValue: hitPolicy) else {
             let known = HitPolicy.allCases.map(\.rawValue).joined(separator: ", ")
-            throw DMNError(issues: [.init(pointer: "/hit_policy", code: "value_not_allowed", message: "one of \(known)")])
+            throw DMNError(issues: [
+                .init(pointer: "/hit_policy", code: "value_not_allowed", message: "one of \(known)")
+            ])
         }
         var fold: Aggregation?
         if let aggregation {

@@ -6,7 +6,9 @@ public import JSON
 /// give equal bytes.
 public enum DecisionEncoding {
     /// The key of `evidence`: fixed, so that the hash means the same on every machine.
-    private static let evidenceKey = HashKey([0x64, 0x65, 0x63, 0x69, 0x73, 0x69, 0x6F, 0x6E, 0x2D, 0x65, 0x76, 0x69, 0x64, 0x65, 0x6E, 0x63])
+    private static let evidenceKey = HashKey([
+        0x64, 0x65, 0x63, 0x69, 0x73, 0x69, 0x6F, 0x6E, 0x2D, 0x65, 0x76, 0x69, 0x64, 0x65, 0x6E, 0x63,
+    ])
 
     /// Writes the inputs as an object in the order declared.
     public static func inputs(_ decision: CompiledDecision, _ values: [Value]) -> [UInt8] {
@@ -50,6 +52,10 @@ public enum DecisionEncoding {
         let hash = hasher.finish()
         return hash.high ^ hash.low
     }
+
+    /// Bytes of the last member with the closing brace. Answers leave it out: who may not see an input must not be able
+    /// to guess it from a hash.
+    public static let evidenceSuffixBytes = ",\"evidence\":\"0123456789abcdef\"}".utf8.count
 
     /// Writes the result: outputs, score, model, fallback, reasons, matched rules, warnings, evidence.
     ///

@@ -26,6 +26,9 @@ public final class Daemon: Sendable {
         limits.bodyTimeout = UInt64(configuration.bodyTimeoutMilliseconds) * 1_000_000
         limits.idleTimeout = UInt64(configuration.idleTimeoutMilliseconds) * 1_000_000
         limits.bodyBytesMax = configuration.bodyBytesMax
+        // The library also takes a lone LF in chunk framing, which a proxy may read otherwise: what follows such a body on
+        // the connection is not served.
+        limits.keepsAliveAfterChunked = false
         guard let address = ListenAddress(configuration.listen) else {
             throw ServiceError("listen", "listen is host:port, unix:/path or systemd")
         }

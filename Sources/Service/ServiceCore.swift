@@ -84,7 +84,7 @@ final class ServiceCore: Sendable {
         let recovered = try Self.recover(configuration, state, applier, clock)
         recovery = recovered.journal.report
         hashKey = recovered.hashKey
-        maskKey = MaskKey(Self.keyBytes(recovered.journal.report.journalID))
+        maskKey = MaskKey(recovered.secret)
         let observer = CommitObserver(
             applier: applier, onState: { Self.journalChanged($0, journalState, telemetry, clock) },
             onGroup: { frames, bytes, _, sync in
@@ -103,7 +103,8 @@ final class ServiceCore: Sendable {
             name: "bulk", threads: configuration.bulkThreads, jobsMax: ServiceLimits.queuedJobsMax)
         queries = QueryPool(url: configuration.databaseURL, threads: configuration.queryThreads)
         let spans = MeasureSpans(state: state)
-        let startup = StartupDefinitions(configuration: configuration, publisher: publisher, queries: queries, log: log, clock: clock)
+        let startup = StartupDefinitions(
+            configuration: configuration, publisher: publisher, queries: queries, log: log, clock: clock)
         shipper = Shipper(
             state: state, journal: journal, configuration: configuration, clock: clock, spans: { spans.folds() },
             observe: { Self.shipperTold($0, telemetry, clock, startup) })
@@ -114,6 +115,7 @@ final class ServiceCore: Sendable {
         let journal: RecoveredJournal<PosixStorage>
         let dedupe: DedupeTable
         let hashKey: HashKey
+        let secret: [UInt8]
     }
 
     private static func recover(
@@ -145,7 +147,7 @@ final class ServiceCore: Sendable {
             for (identity, content, micros) in identities {
                 _ = dedupe.admit(identity, content: content, nowMicros: micros)
             }
-            return Recovered(journal: journal, dedupe: dedupe, hashKey: hashKey)
+            return Recovered(journal: journal, dedupe: dedupe, hashKey: hashKey, secret: secret)
         } catch let error as JournalError {
             throw ServiceError("journal_\(error.code.rawValue)", "\(error)")
         } catch let error as StorageError {
@@ -164,12 +166,6 @@ final class ServiceCore: Sendable {
         let fresh = Randomness.bytes(16)
         try Files.replace(path, with: fresh, mode: 0o600)
         return fresh
-    }
-
-    private static func keyBytes(_ id: JournalID) -> [UInt8] {
-        var bytes: [UInt8] = []
-        for word in [id.high, id.low] { withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) } }
-        return bytes
     }
 
     private static func journalChanged(
@@ -259,7 +255,7 @@ final class ServiceCore: Sendable {
     func logAccess(
         _ route: RequestRoute, action: String, resource: AccessResource, permitted: Bool, masked: [String]
     ) {
-        metrics.observe(.denied(code: permitted ? "" : action), at: clock.now())
+        if !permitted { metrics.observe(.denied(code: action), at: clock.now()) }
         let batch = FrameBatch(capacity: 512)
         batch.add(type: FrameType.access.rawValue, payload: accessFrame(route, action, resource, permitted, masked))
         _ = journal.append(batch)
@@ -306,12 +302,15 @@ final class ServiceCore: Sendable {
         switch journalState.state.withLock({ $0 }) {
         case .running: break
         case .diskFull:
-            found.append(Degradation(component: "journal", code: "disk_full", detail: "writes are refused until there is room"))
+            found.append(
+                Degradation(component: "journal", code: "disk_full", detail: "writes are refused until there is room"))
         case .journalFull:
-            found.append(Degradation(component: "journal", code: "journal_full", detail: "journal_bytes_max is reached"))
+            found.append(
+                Degradation(component: "journal", code: "journal_full", detail: "journal_bytes_max is reached"))
         case .failed, .stopped:
             found.append(
-                Degradation(component: "journal", code: "stopped", detail: "the journal takes no writes", isBlocking: true))
+                Degradation(
+                    component: "journal", code: "stopped", detail: "the journal takes no writes", isBlocking: true))
         }
         if configuration.databaseURL == nil {
             found.append(
@@ -330,7 +329,8 @@ final class ServiceCore: Sendable {
         }
         for (name, model) in state.snapshot.models.sorted(by: { $0.key < $1.key }) {
             if let cause = model.unusableCause, cause != "model_withdrawn" {
-                found.append(Degradation(component: "Model/\(name)", code: cause, detail: "decisions use their next step"))
+                found.append(
+                    Degradation(component: "Model/\(name)", code: cause, detail: "decisions use their next step"))
             }
         }
         return found
@@ -349,7 +349,8 @@ final class ServiceCore: Sendable {
     /// The API's contract with a typed path per active decision.
     func openAPI(_ snapshot: Snapshot) -> [UInt8] {
         OpenAPIDocument.render(
-            base: OpenAPIDocument.base, decisions: snapshot.decisions.values.map(\.decision).sorted { $0.name < $1.name })
+            base: OpenAPIDocument.base,
+            decisions: snapshot.decisions.values.map(\.decision).sorted { $0.name < $1.name })
     }
 }
 

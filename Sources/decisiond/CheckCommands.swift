@@ -97,7 +97,8 @@ struct JournalCommand: ParsableCommand {
 
 /// `decisiond journal inspect DIR`.
 struct JournalInspect: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "inspect", abstract: "List segments from their headers.")
+    static let configuration = CommandConfiguration(
+        commandName: "inspect", abstract: "List segments from their headers.")
 
     @Argument(help: "The journal's directory (data_directory/journal).")
     var directory: String

@@ -12,16 +12,26 @@ struct ConfigurationKey {
     var environment: String { "DECISIOND_" + name.uppercased() }
 
     static let all: [ConfigurationKey] = [
-        .init(name: "listen", fallback: "127.0.0.1:8080",
-              meaning: "Address: host:port, unix:/path, or systemd for an inherited socket."),
-        .init(name: "data_directory", fallback: "",
-              meaning: "Journal, artifacts and the first key. Default: $STATE_DIRECTORY, else /var/lib/decisiond for root, else ~/.local/share/decisiond."),
-        .init(name: "database_url", fallback: "",
-              meaning: "libpq connection string or URL. Empty: no database; decisions and ingest work, the journal keeps everything."),
-        .init(name: "definitions_directory", fallback: "",
-              meaning: "Definitions read at start; only names that do not exist yet are added."),
-        .init(name: "bootstrap_key", fallback: "",
-              meaning: "The first API key (role admin). Empty: made once, kept in data_directory/bootstrap.key, mode 0600."),
+        .init(
+            name: "listen", fallback: "127.0.0.1:8080",
+            meaning: "Address: host:port, unix:/path, or systemd for an inherited socket."),
+        .init(
+            name: "data_directory", fallback: "",
+            meaning:
+                "Journal, artifacts and the first key. Default: $STATE_DIRECTORY, else /var/lib/decisiond for root, else ~/.local/share/decisiond."
+        ),
+        .init(
+            name: "database_url", fallback: "",
+            meaning:
+                "libpq connection string or URL. Empty: no database; decisions and ingest work, the journal keeps everything."
+        ),
+        .init(
+            name: "definitions_directory", fallback: "",
+            meaning: "Definitions read at start; only names that do not exist yet are added."),
+        .init(
+            name: "bootstrap_key", fallback: "",
+            meaning:
+                "The first API key (role admin). Empty: made once, kept in data_directory/bootstrap.key, mode 0600."),
         .init(name: "log_level", fallback: "info", meaning: "debug, info, warning or error."),
         .init(name: "http_threads", fallback: "0", meaning: "Event loops; 0: one a core, at least 2."),
         .init(name: "bulk_threads", fallback: "1", meaning: "Threads for large bodies."),
@@ -29,16 +39,24 @@ struct ConfigurationKey {
         .init(name: "connections_max", fallback: "4096", meaning: "Connections served; more are answered 503."),
         .init(name: "header_timeout_ms", fallback: "10000", meaning: "From the first byte to the end of the headers."),
         .init(name: "body_timeout_ms", fallback: "60000", meaning: "From the headers to the end of the body."),
-        .init(name: "idle_timeout_ms", fallback: "75000", meaning: "A connection without a request is closed after this."),
+        .init(
+            name: "idle_timeout_ms", fallback: "75000", meaning: "A connection without a request is closed after this."),
         .init(name: "drain_timeout_ms", fallback: "10000", meaning: "How long a stop waits for requests in flight."),
-        .init(name: "events_body_bytes_max", fallback: "134217728", meaning: "Largest body of POST /v1/events, inflated."),
+        .init(
+            name: "events_body_bytes_max", fallback: "134217728", meaning: "Largest body of POST /v1/events, inflated."),
         .init(name: "artifact_bytes_max", fallback: "268435456", meaning: "Largest model artifact."),
         .init(name: "body_bytes_max", fallback: "1048576", meaning: "Largest body of every other operation."),
-        .init(name: "quarantine_entries_max", fallback: "100000", meaning: "Quarantine entries in memory; older ones are in PostgreSQL only."),
+        .init(
+            name: "quarantine_entries_max", fallback: "100000",
+            meaning: "Quarantine entries in memory; older ones are in PostgreSQL only."),
         .init(name: "journal_segment_bytes", fallback: "67108864", meaning: "Size of a journal segment."),
-        .init(name: "journal_bytes_max", fallback: "68719476736", meaning: "Bytes of all segments; at it writes are refused with journal_full."),
+        .init(
+            name: "journal_bytes_max", fallback: "68719476736",
+            meaning: "Bytes of all segments; at it writes are refused with journal_full."),
         .init(name: "journal_linger_us", fallback: "0", meaning: "Microseconds a group commit waits for company."),
-        .init(name: "dedupe_horizon_days", fallback: "30", meaning: "Days of ingest time for which (source, id) is remembered."),
+        .init(
+            name: "dedupe_horizon_days", fallback: "30",
+            meaning: "Days of ingest time for which (source, id) is remembered."),
         .init(name: "ship_interval_ms", fallback: "200", meaning: "Longest wait before a batch goes to PostgreSQL."),
         .init(name: "ship_batch_frames_max", fallback: "20000", meaning: "Frames in one shipped transaction."),
         .init(name: "zoneinfo_directory", fallback: "/usr/share/zoneinfo", meaning: "IANA time zones."),

@@ -105,7 +105,9 @@ struct Apply: ParsableCommand {
         }
         for item in tree["definitions"]?.array ?? [] {
             let version = item["version"]?.int64 ?? 0
-            print("\(item["kind"]?.string ?? "") \(item["name"]?.string ?? "") version \(version): \(item["status"]?.string ?? "")")
+            print(
+                "\(item["kind"]?.string ?? "") \(item["name"]?.string ?? "") version \(version): \(item["status"]?.string ?? "")"
+            )
         }
     }
 
@@ -124,7 +126,8 @@ struct Apply: ParsableCommand {
         for error in errors {
             let pointer = error["pointer"]?.string ?? ""
             let parts = pointer.split(separator: "/", maxSplits: 2)
-            let origin = parts.count > 1 ? Int(parts[1]).flatMap { origins.indices.contains($0) ? origins[$0] : nil } : nil
+            let origin =
+                parts.count > 1 ? Int(parts[1]).flatMap { origins.indices.contains($0) ? origins[$0] : nil } : nil
             let place = parts.count > 2 ? "/" + parts[2] : pointer
             Console.error("\(origin ?? ""): \(place): \(error["code"]?.string ?? ""): \(error["detail"]?.string ?? "")")
         }

@@ -10,7 +10,8 @@ struct ConfigurationOptions: ParsableArguments {
     /// The configuration, or a validation error that names the key.
     func read() throws -> ServiceConfiguration {
         do {
-            return try ConfigurationReader(file: config, environment: ProcessInfo.processInfo.environment).configuration()
+            return try ConfigurationReader(file: config, environment: ProcessInfo.processInfo.environment)
+                .configuration()
         } catch let error as ConfigurationError {
             throw ValidationError(error.description)
         }

@@ -117,7 +117,8 @@ final class DecidePipeline: Sendable {
                 values.append(Array(repeating: .null(.noEvent), count: view.definition.spec.features.count))
                 continue
             }
-            state.features.read(key, view.plan, asOf: options.asOfMicros, knownAt: options.knownAt, into: &workspace.vector)
+            state.features.read(
+                key, view.plan, asOf: options.asOfMicros, knownAt: options.knownAt, into: &workspace.vector)
             if case .historyUnavailable = workspace.vector.status {
                 throw Problem(
                     503, "history_unavailable",
@@ -213,7 +214,7 @@ enum DecisionAnswer {
         writer.integer(decision.version)
         var bytes = writer.bytes
         bytes.append(UInt8(ascii: ","))
-        bytes.append(contentsOf: result[1..<(result.count - 1)])
+        bytes.append(contentsOf: result[1..<(result.count - DecisionEncoding.evidenceSuffixBytes)])
         bytes.append(contentsOf: ",\"experiment\":null,\"as_of\":\"".utf8)
         Timestamp.append(asOfMicros, to: &bytes)
         bytes.append(contentsOf: "\",\"features_seq\":".utf8)

@@ -65,7 +65,8 @@ final class Replayer: Sendable {
 
     /// Replays one record.
     func replay(_ bytes: [UInt8], _ overrides: ReplayOverrides) throws(Problem) -> Replayed {
-        guard let tree = try? JSONTree(parsing: bytes), let document = try? JSONDocument(changed(tree, overrides, bytes)),
+        guard let tree = try? JSONTree(parsing: bytes),
+            let document = try? JSONDocument(changed(tree, overrides, bytes)),
             let record = RecordedDecision(document.root)
         else { throw Problem(500, "record_unreadable", "The stored record does not parse.") }
         let compiled = try compile(record)
@@ -118,7 +119,9 @@ final class Replayer: Sendable {
             name: record.decision, version: record.version, spec: spec, at: "", problems,
             views: { self.view($0, record.views[$0]) }, models: { interfaces[$0] })
         guard let decision else {
-            throw Problem(410, "version_unknown", "A version that the record names is not known any more.", errors: problems.problems)
+            throw Problem(
+                410, "version_unknown", "A version that the record names is not known any more.",
+                errors: problems.problems)
         }
         let compiled = Compiled(decision: decision, models: states)
         cache.withLock { cache in
@@ -156,7 +159,8 @@ final class Replayer: Sendable {
             interfaces[name] = definition.interface(model, version: number)
             states[name] = .ready(
                 LoadedModel(
-                    name: name, version: number, model: model, outputIndex: definition.output ?? model.predictionCount - 1))
+                    name: name, version: number, model: model,
+                    outputIndex: definition.output ?? model.predictionCount - 1))
         case .missing:
             interfaces[name] = ModelInterface(version: number, features: nil, categories: [:])
             states[name] = .missing(version: number)

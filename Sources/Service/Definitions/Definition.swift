@@ -89,7 +89,8 @@ struct Definition: Sendable {
     static func isName(_ text: String) -> Bool {
         guard let first = text.utf8.first, text.utf8.count <= nameBytesMax else { return false }
         let isLetter = { (byte: UInt8) in
-            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
+                || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
         }
         guard isLetter(first) else { return false }
         return text.utf8.allSatisfy { byte in

@@ -76,7 +76,9 @@ public struct DefinitionDirectory: Sendable {
     }
 
     private mutating func withArtifact(_ tree: JSONTree, _ file: String) throws(DirectoryProblem) -> JSONTree {
-        guard tree["kind"]?.string == "Model", let path = tree["spec"]?["artifact"]?["file"]?.string else { return tree }
+        guard tree["kind"]?.string == "Model", let path = tree["spec"]?["artifact"]?["file"]?.string else {
+            return tree
+        }
         let base = file.lastIndex(of: "/").map { String(file[...$0]) } ?? ""
         let place = path.hasPrefix("/") ? path : base + path
         var bytes: [UInt8]

@@ -22,7 +22,9 @@ struct FeatureViewDefinition: Sendable {
         let reader = TreeReader(definition.spec, at: pointer + definition.specPointer, problems)
         let contract = reader.string("contract", required: true) ?? ""
         let schema = contracts(contract)
-        if schema == nil { problems.add(reader.path("contract"), "unknown_contract", "no stream contract has this name") }
+        if schema == nil {
+            problems.add(reader.path("contract"), "unknown_contract", "no stream contract has this name")
+        }
         let eventTypes = reader.strings("event_types") ?? []
         let entity = reader.object("entity", required: true) { entity in
             (
@@ -122,7 +124,8 @@ struct FeatureViewDefinition: Sendable {
         default:
             reader.problems.add(
                 reader.path("aggregate"), "unknown_aggregate",
-                "one of count, sum, mean, min, max, first, last, distinct, variance, stddev, ratio, last_time, time_since_last")
+                "one of count, sum, mean, min, max, first, last, distinct, variance, stddev, ratio, last_time, time_since_last"
+            )
             return nil
         }
     }

@@ -95,7 +95,8 @@ struct MeasureDefinition: Sendable {
             }
             return nil
         }
-        let expressions = [operand, filter, numerator, denominator].compactMap { $0 } + dimensions.compactMap { $0?.expression }
+        let expressions =
+            [operand, filter, numerator, denominator].compactMap { $0 } + dimensions.compactMap { $0?.expression }
         return MeasureDefinition(
             name: definition.key.name, version: definition.version, stream: stream, measure: measure,
             schema: schema, filter: filter, numerator: numerator, denominator: denominator, operand: operand,
@@ -148,6 +149,12 @@ struct KPIDefinition: Sendable {
     let description: String?
     let domain: String?
 
+    /// The name as a sentence begins with it: `revenue_per_day` is "Revenue per day".
+    var title: String {
+        let words = name.replacing("_", with: " ").replacing("-", with: " ")
+        return words.prefix(1).uppercased() + words.dropFirst()
+    }
+
     /// Reads the `spec` of a `kind: KPI` definition.
     static func parse(
         _ definition: Definition, at pointer: String, _ problems: ProblemList, hasMeasure: (String) -> Bool,
@@ -162,7 +169,9 @@ struct KPIDefinition: Sendable {
             problems.add(reader.path("grain"), "value_not_allowed", "hour, day, week, month, quarter or year")
         }
         let timezone = reader.string("timezone") ?? "UTC"
-        if !hasZone(timezone) { problems.add(reader.path("timezone"), "unknown_zone", "an IANA zone such as Europe/Paris") }
+        if !hasZone(timezone) {
+            problems.add(reader.path("timezone"), "unknown_zone", "an IANA zone such as Europe/Paris")
+        }
         let direction = reader.string("direction") ?? "up"
         if direction != "up" && direction != "down" {
             problems.add(reader.path("direction"), "value_not_allowed", "up or down")

@@ -19,16 +19,20 @@ struct ModelDefinition: Sendable {
         let reader = TreeReader(definition.spec, at: pointer + definition.specPointer, problems)
         let artifact = reader.object("artifact", required: true) { artifact -> String in
             let hash = artifact.string("sha256", required: true) ?? ""
-            let isHash = hash.utf8.count == 64 && hash.utf8.allSatisfy {
-                (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
-            }
+            let isHash =
+                hash.utf8.count == 64
+                && hash.utf8.allSatisfy {
+                    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+                        || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains($0)
+                }
             if !isHash { problems.add(artifact.path("sha256"), "invalid_hash", "64 lower-case hexadecimal digits") }
             return hash
         }
         var categories: [String: [String]] = [:]
         for member in reader.map("categories") {
             guard let items = member.value.array, !items.isEmpty else {
-                problems.add(reader.path("categories") + "/\(member.key)", "type_mismatch", "a list of texts is expected")
+                problems.add(
+                    reader.path("categories") + "/\(member.key)", "type_mismatch", "a list of texts is expected")
                 continue
             }
             categories[member.key] = items.compactMap(\.string)

@@ -1,3 +1,4 @@
+import Access
 import HTTP
 import JSON
 import Journal
@@ -31,7 +32,9 @@ struct DefinitionChange: Sendable {
                 let trees = try YAMLReader.documents(String(decoding: body, as: UTF8.self))
                 documents = trees.enumerated().map { ("/definitions/\($0)", $1) }
             } catch {
-                throw Problem(400, "malformed_yaml", "The body is not YAML that this service takes: \(error.message) (line \(error.line)).")
+                throw Problem(
+                    400, "malformed_yaml",
+                    "The body is not YAML that this service takes: \(error.message) (line \(error.line)).")
             }
             isDryRun = head.queryParameter("dry_run") == "true"
             comment = ""
@@ -50,10 +53,15 @@ struct DefinitionChange: Sendable {
         isDryRun = reader.bool("dry_run")
         comment = reader.string("comment") ?? ""
         var expected: [DefinitionKey: Int] = [:]
-        for item in reader.objects("expected_versions", {
-            (kind: $0.string("kind", required: true), name: $0.string("name", required: true),
-             version: $0.integer("version", in: 0...Int64(Int32.max), required: true), place: $0.pointer)
-        }) {
+        for item in reader.objects(
+            "expected_versions",
+            {
+                (
+                    kind: $0.string("kind", required: true), name: $0.string("name", required: true),
+                    version: $0.integer("version", in: 0...Int64(Int32.max), required: true), place: $0.pointer
+                )
+            })
+        {
             guard let kind = item.kind.flatMap(DefinitionKind.init(rawValue:)), let name = item.name,
                 let version = item.version
             else {
@@ -103,11 +111,12 @@ final class Publisher: Sendable {
     ///
     /// - Returns: the report's JSON.
     func apply(
-        _ change: DefinitionChange, principal: String, _ connection: PostgresConnection?
+        _ change: DefinitionChange, caller: AccessSubject, _ connection: PostgresConnection?
     ) throws(Problem) -> [UInt8] {
-        try turn.withLock { _ throws(Problem) in
+        let principal = caller.id
+        return try turn.withLock { _ throws(Problem) in
             let problems = ProblemList()
-            let (planned, pointers) = plan(change, problems)
+            let (planned, pointers) = plan(change, try storedVersions(connection), problems)
             guard problems.isEmpty else { throw Self.refusal(problems) }
             try checkExpected(change, planned)
             let fresh = planned.filter { !$0.isUnchanged }
@@ -115,6 +124,7 @@ final class Publisher: Sendable {
             var next = active
             for item in fresh { next[item.definition.key] = item.definition }
             let snapshot = try compile(next, retired, problems, pointers, isDryRun: change.isDryRun)
+            try checkLockout(snapshot, caller)
             if change.isDryRun || fresh.isEmpty { return Self.report(planned, isDryRun: change.isDryRun) }
             guard let connection else { throw Problem.needsPostgres }
             try commit(fresh.map(\.definition), change.comment, principal, connection)
@@ -184,7 +194,7 @@ final class Publisher: Sendable {
     }
 
     private func plan(
-        _ change: DefinitionChange, _ problems: ProblemList
+        _ change: DefinitionChange, _ stored: [DefinitionKey: Int], _ problems: ProblemList
     ) -> (planned: [PlannedDefinition], pointers: [DefinitionKey: String]) {
         var planned: [PlannedDefinition] = []
         var pointers: [DefinitionKey: String] = [:]
@@ -200,10 +210,32 @@ final class Publisher: Sendable {
             pointers[key] = pointer
             let current = entries.last.flatMap { $0.toSeq == nil ? $0.definition : nil }
             let isUnchanged = current?.document.canonicalBytes == document.canonicalBytes
-            definition.version = isUnchanged ? current?.version ?? 1 : (entries.map(\.definition.version).max() ?? 0) + 1
+            definition.version =
+                isUnchanged
+                ? current?.version ?? 1 : max(entries.map(\.definition.version).max() ?? 0, stored[key] ?? 0) + 1
             planned.append(PlannedDefinition(definition: definition, isUnchanged: isUnchanged))
         }
         return (planned, pointers)
+    }
+
+    /// The highest version of every name that the database has. It may know more than this journal: another journal's, or
+    /// a commit whose frame was lost in a crash; a number is never given twice.
+    private func storedVersions(_ connection: PostgresConnection?) throws(Problem) -> [DefinitionKey: Int] {
+        guard let connection else { return [:] }
+        do throws(PostgresError) {
+            let rows = try connection.query(
+                "SELECT kind, name, max(version)::bigint FROM decisiond.definition GROUP BY kind, name", [])
+            var versions: [DefinitionKey: Int] = [:]
+            for row in 0..<rows.rowCount {
+                guard let kind = try rows.string(row, 0).flatMap(DefinitionKind.init(rawValue:)),
+                    let name = try rows.string(row, 1), let version = try rows.int64(row, 2)
+                else { continue }
+                versions[DefinitionKey(kind: kind, name: name)] = Int(version)
+            }
+            return versions
+        } catch {
+            throw Problem.needsPostgres
+        }
     }
 
     private func checkExpected(_ change: DefinitionChange, _ planned: [PlannedDefinition]) throws(Problem) {
@@ -232,6 +264,20 @@ final class Publisher: Sendable {
         return snapshot
     }
 
+    /// Refuses policies under which the caller could not take them back.
+    private func checkLockout(_ snapshot: Snapshot, _ caller: AccessSubject) throws(Problem) {
+        let question = AccessRequest(
+            subject: caller, action: "definitions.apply", resource: AccessResource(type: "definition", id: "*"))
+        let attributes = ReferenceAttributes(references: state.references)
+        let now = clock.now()
+        guard state.snapshot.policies.evaluate(question, nowMicros: now, attributes: attributes).permitted,
+            !snapshot.policies.evaluate(question, nowMicros: now, attributes: attributes).permitted
+        else { return }
+        throw Problem(
+            422, "locks_caller_out",
+            "Under these policies you could not apply definitions any more; nothing was applied.")
+    }
+
     private func commit(
         _ definitions: [Definition], _ comment: String, _ principal: String, _ connection: PostgresConnection
     ) throws(Problem) {
@@ -243,8 +289,6 @@ final class Publisher: Sendable {
                         INSERT INTO decisiond.definition
                         (kind, name, version, domain, owner, description, spec, created_by, comment)
                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-                        ON CONFLICT (kind, name, version) DO UPDATE SET spec = excluded.spec,
-                        created_by = excluded.created_by, comment = excluded.comment, created_at = now()
                         """,
                         [
                             .text(definition.key.kind.rawValue), .text(definition.key.name),

@@ -167,7 +167,9 @@ struct SnapshotCompiler {
             views[definition.key.name] = ViewEntry(
                 definition: parsed, view: view, index: index, plan: try store.plan(view: index))
         } catch {
-            for issue in error.issues { problems.add(pointer + "/spec" + issue.pointer, issue.code.rawValue, issue.message) }
+            for issue in error.issues {
+                problems.add(pointer + "/spec" + issue.pointer, issue.code.rawValue, issue.message)
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+import Access
 import JSON
 import Postgres
 import Synchronization
@@ -34,7 +35,7 @@ final class StartupDefinitions: Sendable {
                 }
                 _ = try self.publisher.apply(
                     DefinitionChange(documents: read.documents, comment: "start directory", addsOnly: true),
-                    principal: "start", connection)
+                    caller: AccessSubject(Principal(id: "start", roles: [PolicySet.adminRole])), connection)
             } catch let problem as Problem {
                 self.isDone.store(false, ordering: .relaxed)
                 let first = problem.errors.first

@@ -40,7 +40,10 @@ struct StreamSchema: Sendable {
     }
 
     /// The built-in stream of decisions; with a decision, its inputs and outputs are typed.
-    init(decisions inputs: [(name: String, type: FEELType, classification: String?)], outputs: [(name: String, type: FEELType)]) {
+    init(
+        decisions inputs: [(name: String, type: FEELType, classification: String?)],
+        outputs: [(name: String, type: FEELType)]
+    ) {
         var fields = [
             Self.builtIn("decision", ["decision"], .string), Self.builtIn("version", ["version"], .number),
             Self.builtIn("principal", ["principal"], .string), Self.builtIn("entity", ["entity"], .string),

@@ -84,7 +84,11 @@ extension ServiceHandler {
         }
         writer.endArray()
         writer.key("next_cursor")
-        if entries.count == page.limit, let last = entries.last { writer.string(String(last.seq)) } else { writer.null() }
+        if entries.count == page.limit, let last = entries.last {
+            writer.string(String(last.seq))
+        } else {
+            writer.null()
+        }
         writer.endObject()
         service.answerLogged(
             responder, Response.json(200, writer.bytes), route, action: "access_log.read",
@@ -94,7 +98,7 @@ extension ServiceHandler {
     /// `POST /v1/keys`, `GET /v1/keys`, `DELETE /v1/keys/{id}`.
     func keys(_ request: Request, _ route: RequestRoute, _ responder: Responder) throws(Problem) {
         switch route.operation {
-        case .createKey: try createKey(request, responder)
+        case .createKey: try createKey(request, route, responder)
         case .revokeKey: try revokeKey(route, responder)
         default:
             var writer = JSONWriter()
@@ -108,7 +112,9 @@ extension ServiceHandler {
         }
     }
 
-    private func createKey(_ request: Request, _ responder: Responder) throws(Problem) {
+    private func createKey(
+        _ request: Request, _ route: RequestRoute, _ responder: Responder
+    ) throws(Problem) {
         let tree: JSONTree
         do {
             tree = try JSONTree(parsing: request.bodyBytes)
@@ -142,6 +148,7 @@ extension ServiceHandler {
             createdMicros: service.clock.now(), expiresMicros: expires, revokedMicros: 0)
         var writer = JSONWriter()
         Self.write(frame, key.text, &writer)
+        logChange(route, AccessResource(type: "key", id: frame.id))
         try append(frame, Response.json(201, writer.bytes), responder)
     }
 
@@ -152,6 +159,7 @@ extension ServiceHandler {
         if frame.revokedMicros == 0 { frame.revokedMicros = service.clock.now() }
         var writer = JSONWriter()
         Self.write(frame, nil, &writer)
+        logChange(route, AccessResource(type: "key", id: frame.id))
         try append(frame, Response.json(200, writer.bytes), responder)
     }
 
@@ -159,6 +167,11 @@ extension ServiceHandler {
         var writer = ByteWriter()
         frame.encode(into: &writer)
         try service.append(type: .key, writer.bytes, answering: responder, with: response)
+    }
+
+    /// A change is an access too: who made or revoked a key, or changed a definition.
+    func logChange(_ route: RequestRoute, _ resource: AccessResource) {
+        service.logAccess(route, action: route.operation.action ?? "", resource: resource, permitted: true, masked: [])
     }
 
     private static func write(_ key: KeyFrame, _ secret: String?, _ writer: inout JSONWriter) {
@@ -212,7 +225,11 @@ extension ServiceHandler {
         writer.key("arrivals")
         writer.integer(counts.arrivals)
         writer.key("next_cursor")
-        if entries.count == page.limit, let last = entries.last { writer.string(String(last.seq)) } else { writer.null() }
+        if entries.count == page.limit, let last = entries.last {
+            writer.string(String(last.seq))
+        } else {
+            writer.null()
+        }
         writer.endObject()
         service.answerLogged(
             responder, Response.json(200, writer.bytes), route, action: "quarantine.read",
@@ -234,7 +251,10 @@ extension ServiceHandler {
         writer.string(frame.pointer)
         writer.key("message")
         writer.string(frame.message)
-        for (name, text) in [("contract", frame.contract), ("source", showsRaw ? frame.source : nil), ("event_id", showsRaw ? frame.id : nil)] {
+        for (name, text) in [
+            ("contract", frame.contract), ("source", showsRaw ? frame.source : nil),
+            ("event_id", showsRaw ? frame.id : nil),
+        ] {
             writer.key(name)
             if let text { writer.string(text) } else { writer.null() }
         }

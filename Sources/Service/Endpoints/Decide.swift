@@ -74,7 +74,8 @@ extension ServiceHandler {
                 knownAt = member.value.string
                 if knownAt == nil { problems.add("/known_at", "type_mismatch", "text is expected") }
             case "deadline_ms":
-                guard let millis = member.value.int64, (1...DecisionLimits.deadlineMillisecondsMax).contains(millis) else {
+                guard let millis = member.value.int64, (1...DecisionLimits.deadlineMillisecondsMax).contains(millis)
+                else {
                     problems.add(
                         "/deadline_ms", "out_of_range", "1 to \(DecisionLimits.deadlineMillisecondsMax) milliseconds")
                     continue

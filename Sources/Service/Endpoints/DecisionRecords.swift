@@ -24,7 +24,7 @@ extension ServiceHandler {
         default:
             let id = try recordID(route)
             service.query(responder) { (connection) throws(Problem) in
-                let record = try self.find(id, connection)
+                let record = try self.findPermitted(id, route, connection)
                 let outcomes = try self.outcomes(of: id, connection)
                 return try self.show(record, id, outcomes, route)
             } answer: { response, isPersonal in
@@ -40,6 +40,21 @@ extension ServiceHandler {
             throw Problem(404, "unknown_record", "A record's id is a UUID.")
         }
         return id
+    }
+
+    /// The record, if this caller may act on it.
+    func findPermitted(
+        _ id: RecordID, _ route: RequestRoute, _ connection: PostgresConnection?
+    ) throws(Problem) -> FoundRecord {
+        let found: FoundRecord
+        do throws(Problem) {
+            found = try find(id, connection)
+        } catch {
+            try authorize(route, record: nil)
+            throw error
+        }
+        try authorize(route, record: found)
+        return found
     }
 
     /// A record that is not shipped yet is read from the journal, else from PostgreSQL.
@@ -83,7 +98,7 @@ extension ServiceHandler {
         for key in ["id", "decision", "version"] {
             members.append(JSONTree.Member(key: key, value: shown[key] ?? .null))
         }
-        members.append(contentsOf: shown["result"]?.object ?? [])
+        members.append(contentsOf: (shown["result"]?.object ?? []).filter { $0.key != "evidence" })
         members.append(JSONTree.Member(key: "experiment", value: .null))
         for key in ["as_of", "features_seq"] {
             members.append(JSONTree.Member(key: key, value: shown[key] ?? .null))
@@ -141,6 +156,10 @@ extension ServiceHandler {
                 }
             }
         }
+        if classifications.values.contains(where: { plan.verdict(path: "", classification: $0) != nil }) {
+            // A hash over masked values would let them be guessed.
+            classifications["result.evidence"] = "personal"
+        }
         return plan.apply(to: record, classifications: classifications, key: service.maskKey)
     }
 
@@ -170,8 +189,10 @@ extension ServiceHandler {
             do {
                 let rows = try connection.query(
                     ServiceStatements.records,
-                    [.int64(before), decision.map { .text($0) } ?? .null, entity.map { .text($0) } ?? .null,
-                     .int64(Int64(page.limit))])
+                    [
+                        .int64(before), decision.map { .text($0) } ?? .null, entity.map { .text($0) } ?? .null,
+                        .int64(Int64(page.limit)),
+                    ])
                 var writer = JSONWriter()
                 writer.beginObject()
                 writer.key("records")
@@ -211,7 +232,7 @@ extension ServiceHandler {
         let id = try recordID(route)
         let overrides = try ReplayOverrides(request.body)
         service.query(responder) { (connection) throws(Problem) in
-            let found = try self.find(id, connection)
+            let found = try self.findPermitted(id, route, connection)
             let replayed = try self.service.replayer.replay(found.bytes, overrides)
             var writer = JSONWriter()
             writer.beginObject()
@@ -268,7 +289,8 @@ struct Page: Sendable {
             cursor = Int64(text)
             if cursor == nil || text.utf8.first == UInt8(ascii: "+") || (cursor ?? 0) < 0 {
                 problems.append(
-                    DocumentProblem(pointer: "/query/cursor", code: "invalid_cursor", message: "take next_cursor as it is"))
+                    DocumentProblem(
+                        pointer: "/query/cursor", code: "invalid_cursor", message: "take next_cursor as it is"))
             }
         }
         guard problems.isEmpty else { throw Problem.invalid(problems) }

@@ -22,9 +22,10 @@ extension ServiceHandler {
     ) throws(Problem) {
         request.deadlineNanoseconds = request.head.receivedNanoseconds &+ Self.applyDeadlineNanoseconds
         let change = try DefinitionChange(request.head, request.body)
-        let principal = route.principal
+        logChange(route, AccessResource(type: "definition", id: "*"))
+        let caller = route.subject
         service.query(responder) { (connection) throws(Problem) in
-            let report = try self.service.publisher.apply(change, principal: principal, connection)
+            let report = try self.service.publisher.apply(change, caller: caller, connection)
             return (Response.json(200, report), [])
         } answer: { response, _ in
             responder.respond(response)
@@ -36,7 +37,8 @@ extension ServiceHandler {
 
     private func key(_ route: RequestRoute) throws(Problem) -> DefinitionKey {
         guard let kind = DefinitionKind(rawValue: route.parameter("kind")) else {
-            throw Problem(404, "unknown_kind", "Kinds are \(DefinitionKind.allCases.map(\.rawValue).joined(separator: ", ")).")
+            throw Problem(
+                404, "unknown_kind", "Kinds are \(DefinitionKind.allCases.map(\.rawValue).joined(separator: ", ")).")
         }
         return DefinitionKey(kind: kind, name: route.parameter("name"))
     }
@@ -45,8 +47,11 @@ extension ServiceHandler {
         _ request: Request, _ route: RequestRoute, _ responder: Responder
     ) throws(Problem) {
         let key = try key(route)
-        guard route.snapshot.definitions[key] != nil else { throw Problem.unknown(key.kind.rawValue, "unknown_definition") }
+        guard route.snapshot.definitions[key] != nil else {
+            throw Problem.unknown(key.kind.rawValue, "unknown_definition")
+        }
         request.deadlineNanoseconds = request.head.receivedNanoseconds &+ Self.applyDeadlineNanoseconds
+        logChange(route, AccessResource(type: "definition", id: "\(key.kind.rawValue)/\(key.name)"))
         let principal = route.principal
         service.query(responder) { (connection) throws(Problem) in
             let report = try self.service.publisher.retire(key, principal: principal, connection)
@@ -95,7 +100,8 @@ extension ServiceHandler {
         writer.key("definitions")
         writer.beginArray()
         let all = route.snapshot.definitions.values.filter { kind == nil || $0.key.kind == kind }
-        for definition in all.sorted(by: { ($0.key.kind.rawValue, $0.key.name) < ($1.key.kind.rawValue, $1.key.name) }) {
+        for definition in all.sorted(by: { ($0.key.kind.rawValue, $0.key.name) < ($1.key.kind.rawValue, $1.key.name) })
+        {
             Self.writeEnvelope(definition, &writer)
         }
         writer.endArray()

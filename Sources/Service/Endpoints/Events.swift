@@ -69,7 +69,8 @@ extension ServiceHandler {
         guard let shape = BodySplitter.shape(mediaType: mediaType, body: body) else {
             throw Problem(
                 415, "unsupported_media_type",
-                "Send application/cloudevents+json, application/cloudevents-batch+json, application/x-ndjson or application/json.")
+                "Send application/cloudevents+json, application/cloudevents-batch+json, application/x-ndjson or application/json."
+            )
         }
         let slices: [EventSlice]
         switch shape {

@@ -33,13 +33,15 @@ extension ServiceHandler {
         if entity == nil {
             problems.append(
                 DocumentProblem(
-                    pointer: "/query/\(entityName)", code: "missing_parameter", message: "the entity's key is required"))
+                    pointer: "/query/\(entityName)", code: "missing_parameter", message: "the entity's key is required")
+            )
         }
         let now = service.clock.now()
         let time = asOf ?? now
         let knownAt = Self.knownAt(knownAtText, asOf: asOf, &problems)
         guard problems.isEmpty, let entity else { throw Problem.invalid(problems) }
-        if asOf != nil, let refused = authorize(route, "features.as_of", AccessResource(type: "feature_view", id: name)) {
+        if asOf != nil, let refused = authorize(route, "features.as_of", AccessResource(type: "feature_view", id: name))
+        {
             throw refused
         }
         let contract = route.snapshot.contracts[view.definition.spec.contract]
@@ -74,7 +76,8 @@ extension ServiceHandler {
 
     static func timeProblem(_ name: String) -> DocumentProblem {
         DocumentProblem(
-            pointer: "/query/\(name)", code: "invalid_time", message: "RFC 3339 with a zone, such as 2026-01-31T12:00:00Z")
+            pointer: "/query/\(name)", code: "invalid_time",
+            message: "RFC 3339 with a zone, such as 2026-01-31T12:00:00Z")
     }
 
     private static func body(
@@ -118,7 +121,9 @@ extension ServiceHandler {
             let classification = view.definition.classification(of: feature, contract)
             if let classification {
                 isPersonal = true
-                if plan.verdict(path: "\(view.definition.spec.name).\(feature.name)", classification: classification) != nil {
+                if plan.verdict(path: "\(view.definition.spec.name).\(feature.name)", classification: classification)
+                    != nil
+                {
                     masked.append(feature.name)
                     writer.null()
                     reasons.append((feature.name, "masked"))

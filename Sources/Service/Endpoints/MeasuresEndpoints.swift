@@ -19,7 +19,9 @@ extension ServiceHandler {
             writer.endObject()
             return Response.json(200, writer.bytes)
         default:
-            guard let kpi = route.snapshot.kpis[route.parameter("name")] else { throw Problem.unknown("KPI", "unknown_kpi") }
+            guard let kpi = route.snapshot.kpis[route.parameter("name")] else {
+                throw Problem.unknown("KPI", "unknown_kpi")
+            }
             var history = Self.historyDefault
             if let text = request.head.queryParameter("periods") {
                 guard let number = Int(text), (1...Self.historyMax).contains(number) else {
@@ -99,7 +101,7 @@ extension ServiceHandler {
     private func writeStatus(
         _ kpi: KPIDefinition, _ value: MeasureValue, _ previous: MeasureValue?, _ writer: inout JSONWriter
     ) {
-        let title = kpi.description ?? kpi.name
+        let title = kpi.title
         let status = kpi.target.flatMap { MeasureDecimal(parsing: $0.text) }.map { target in
             KPIStatus.evaluate(
                 title: title, value: value, previous: previous,

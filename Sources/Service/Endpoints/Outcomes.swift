@@ -34,6 +34,9 @@ extension ServiceHandler {
             throw Problem(404, "unknown_record", "A record's id is a UUID.")
         }
         let outcome = try readOutcome(request)
+        if let position = service.state.records.position(decisionID) {
+            try authorize(route, record: try record(at: position))
+        }
         let claim = try claim(request, route)
         if let claim {
             switch service.state.idempotency.claim(claim, nowMicros: service.clock.now()) {
@@ -57,7 +60,7 @@ extension ServiceHandler {
         // Not in memory: PostgreSQL knows whether there is such a decision.
         service.query(responder) { (connection) throws(Problem) in
             do throws(Problem) {
-                _ = try self.find(decisionID, connection)
+                _ = try self.findPermitted(decisionID, route, connection)
                 try self.append(outcome, decisionID, principal, claim, responder)
                 return (nil, [])
             } catch {

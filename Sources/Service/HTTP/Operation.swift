@@ -88,7 +88,8 @@ enum Operation: String, Sendable, CaseIterable {
         case .getKPI, .listKPIs: "kpi"
         case .queryMeasures: "measure"
         case .getQuality, .listQuality: "contract"
-        case .applyDefinitions, .retireDefinition, .listDefinitions, .getDefinition, .listDefinitionVersions: "definition"
+        case .applyDefinitions, .retireDefinition, .listDefinitions, .getDefinition, .listDefinitionVersions:
+            "definition"
         case .putArtifact: "model"
         case .createKey, .listKeys, .revokeKey: "key"
         case .listAccessLog, .evaluateAccess, .evaluateAccessBatch: "access"
@@ -113,6 +114,11 @@ enum Operation: String, Sendable, CaseIterable {
     /// Whether the AuthZEN error shape (a plain message, 400 for every unreadable request) applies.
     var speaksAuthzen: Bool {
         self == .evaluateAccess || self == .evaluateAccessBatch
+    }
+
+    /// Whether the action may be permitted by what a DecisionRecord says of itself.
+    var isAboutOneRecord: Bool {
+        self == .getDecisionRecord || self == .replayDecisionRecord || self == .postOutcome
     }
 
     /// Names of the path's parameters, in order.

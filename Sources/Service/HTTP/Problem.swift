@@ -107,7 +107,9 @@ extension Problem {
         case "queue_full":
             Problem(503, "queue_full", "More is waiting to be made durable than the limit allows.", retryAfter: 1)
         case "disk_full", "journal_full":
-            Problem(503, reason, "The journal's disk is full; nothing can be made durable until there is room.", retryAfter: 10)
+            Problem(
+                503, reason, "The journal's disk is full; nothing can be made durable until there is room.",
+                retryAfter: 10)
         default:
             Problem(503, reason, "The journal does not take writes.", retryAfter: 10)
         }

@@ -14,6 +14,8 @@ struct RequestRoute: Sendable {
     /// The definitions that this request is answered with, from start to end.
     let snapshot: Snapshot
     let traceID: String?
+    /// The refusal that stands unless the record itself (its principal, its decision) makes a policy permit the action.
+    var pendingRefusal: Problem?
 
     /// A path parameter of the operation's template.
     func parameter(_ name: String) -> String { parameters[name] ?? "" }
@@ -57,7 +59,8 @@ final class ServiceHandler: HTTPHandler {
             operation = found
             parameters = Dictionary(
                 zip(found.parameterNames, values), uniquingKeysWith: { first, _ in first })
-        case .notFound: return .refuse(Problem(404, "unknown_path", "There is no such path; see /openapi.yaml.").response)
+        case .notFound:
+            return .refuse(Problem(404, "unknown_path", "There is no such path; see /openapi.yaml.").response)
         case .methodNotAllowed(let methods): return .methodNotAllowed(methods)
         }
         let traceID = head.known(.traceparent).flatMap { TraceContext(header: $0) }?.traceID
@@ -75,8 +78,13 @@ final class ServiceHandler: HTTPHandler {
                 traceID: traceID)
             let resource = AccessResource(
                 type: operation.resourceType, id: operation.resourceParameter.map(route.parameter) ?? "*")
-            if let problem = authorize(route, action, resource) { return .refuse(problem.response) }
-            return .accept(route, bodyPolicy(operation))
+            guard operation.isAboutOneRecord else {
+                if let problem = authorize(route, action, resource) { return .refuse(problem.response) }
+                return .accept(route, bodyPolicy(operation))
+            }
+            var waiting = route
+            waiting.pendingRefusal = refusal(route, action, resource)
+            return .accept(waiting, bodyPolicy(operation))
         }
     }
 
@@ -105,11 +113,35 @@ final class ServiceHandler: HTTPHandler {
 
     /// Asks the policies; a refusal is counted, journaled and told.
     func authorize(_ route: RequestRoute, _ action: String, _ resource: AccessResource) -> Problem? {
+        guard let problem = refusal(route, action, resource) else { return nil }
+        service.logAccess(route, action: action, resource: resource, permitted: false, masked: [])
+        return problem
+    }
+
+    /// Decides a request that was waiting for its record. Without a record the first refusal stands, so that a caller
+    /// without rights cannot learn which records exist.
+    func authorize(_ route: RequestRoute, record: FoundRecord?) throws(Problem) {
+        guard let pending = route.pendingRefusal, let action = route.operation.action else { return }
+        let id = route.parameter("id")
+        var properties = Context()
+        if let record, let tree = try? JSONTree(parsing: record.bytes) {
+            for key in ["principal", "decision", "entity"] {
+                if let text = tree[key]?.string { properties[key] = .string(text) }
+            }
+            let resource = AccessResource(type: "decision_record", id: id, properties: properties)
+            if refusal(route, action, resource) == nil { return }
+        }
+        service.logAccess(
+            route, action: action, resource: AccessResource(type: "decision_record", id: id), permitted: false,
+            masked: [])
+        throw pending
+    }
+
+    private func refusal(_ route: RequestRoute, _ action: String, _ resource: AccessResource) -> Problem? {
         let decision = route.snapshot.policies.evaluate(
             AccessRequest(subject: route.subject, action: action, resource: resource),
             nowMicros: service.clock.now(), attributes: ReferenceAttributes(references: service.state.references))
         guard !decision.permitted else { return nil }
-        service.logAccess(route, action: action, resource: resource, permitted: false, masked: [])
         let reasons = decision.reasons.map(\.text).joined(separator: ", ")
         return Problem(
             403, "forbidden",
@@ -139,7 +171,8 @@ final class ServiceHandler: HTTPHandler {
         let nanoseconds = HTTP.MonotonicClock.nanoseconds() &- head.receivedNanoseconds
         service.observe(
             .request(
-                method: head.isHead ? "HEAD" : head.method.token.description, route: route?.operation.route.path ?? "(none)",
+                method: head.isHead ? "HEAD" : head.method.token.description,
+                route: route?.operation.route.path ?? "(none)",
                 status: Int(status), bytesIn: bodyBytesIn, bytesOut: bodyBytesOut, nanoseconds: Int64(nanoseconds),
                 trace: nil))
     }
@@ -168,7 +201,8 @@ final class ServiceHandler: HTTPHandler {
         case .postOutcome: try postOutcome(request, route, responder)
         case .getKPI, .listKPIs, .queryMeasures: responder.respond(try measures(request, route))
         case .getQuality, .listQuality: responder.respond(try quality(request, route))
-        case .applyDefinitions, .listDefinitions, .getDefinition, .listDefinitionVersions, .retireDefinition, .putArtifact:
+        case .applyDefinitions, .listDefinitions, .getDefinition, .listDefinitionVersions, .retireDefinition,
+            .putArtifact:
             try definitions(request, route, responder)
         case .createKey, .listKeys, .revokeKey: try keys(request, route, responder)
         case .listAccessLog: try listAccessLog(request, route, responder)

@@ -76,7 +76,9 @@ public struct ContractCheckReport: Sendable {
         for (rule, tally) in broken.sorted(by: { $0.key < $1.key }) {
             lines.append("FAIL \(rule): \(tally.count) events, first at line \(tally.firstLine)")
         }
-        lines.append(broken.isEmpty ? "ok validity: no event breaks the contract" : "FAIL validity: \(events - sound) of \(events) events")
+        lines.append(
+            broken.isEmpty
+                ? "ok validity: no event breaks the contract" : "FAIL validity: \(events - sound) of \(events) events")
         isBroken = !broken.isEmpty
     }
 

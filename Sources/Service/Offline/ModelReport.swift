@@ -18,14 +18,16 @@ public struct ModelReport: Sendable {
         let isBest = tree?["iteration_range"]?.array != nil
         let model = try Self.load(path, best: isBest)
         lines.append(
-            "\(path): loads: \(model.format.rawValue), \(model.objective), \(model.featureCount) inputs, \(model.treeCount) trees, \(model.predictionCount) outputs")
+            "\(path): loads: \(model.format.rawValue), \(model.objective), \(model.featureCount) inputs, \(model.treeCount) trees, \(model.predictionCount) outputs"
+        )
         guard let tree else { return }
         let report = try GoldenReport(
             model: model, golden: tree, tolerance: .init(margin: Self.tolerance, prediction: Self.tolerance))
         lines.append("\(report.rowsAgreeing) of \(report.rowsTotal) golden rows agree, \(report.rowsExact) bit for bit")
         for difference in report.disagreements {
             lines.append(
-                "row \(difference.row) \(difference.field)[\(difference.index)]: expected \(difference.wanted), got \(difference.got)")
+                "row \(difference.row) \(difference.field)[\(difference.index)]: expected \(difference.wanted), got \(difference.got)"
+            )
         }
         agrees = report.rowsAgreeing == report.rowsTotal
     }

@@ -75,7 +75,9 @@ public struct JournalReport: Sendable {
             let frames = segment.frames.map { "\($0)" } ?? "?"
             lines.append("\(segment.name) seq \(segment.firstSeq)..\(last) frames \(frames) bytes \(segment.fileBytes)")
         }
-        if inspection.tornBytes > 0 { lines.append("torn tail of \(inspection.tornBytes) bytes, cut at the next start") }
+        if inspection.tornBytes > 0 {
+            lines.append("torn tail of \(inspection.tornBytes) bytes, cut at the next start")
+        }
         if let problem = inspection.firstProblem { lines.append("PROBLEM \(problem)") }
         if verifies && inspection.firstProblem == nil { lines.append("every frame checks") }
         return JournalReport(lines: lines, isSound: inspection.firstProblem == nil)

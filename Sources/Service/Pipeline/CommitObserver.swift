@@ -24,11 +24,14 @@ class PendingAck: @unchecked Sendable {
 final class CommitObserver: JournalObserver {
     private let applier: Applier
     private let onState: @Sendable (JournalState) -> Void
-    private let onGroup: @Sendable (_ frames: Int, _ bytes: Int, _ writeNanoseconds: UInt64, _ syncNanoseconds: UInt64) -> Void
+    private let onGroup:
+        @Sendable (_ frames: Int, _ bytes: Int, _ writeNanoseconds: UInt64, _ syncNanoseconds: UInt64) -> Void
 
     init(
         applier: Applier, onState: @escaping @Sendable (JournalState) -> Void,
-        onGroup: @escaping @Sendable (_ frames: Int, _ bytes: Int, _ writeNanoseconds: UInt64, _ syncNanoseconds: UInt64) -> Void
+        onGroup:
+            @escaping @Sendable (_ frames: Int, _ bytes: Int, _ writeNanoseconds: UInt64, _ syncNanoseconds: UInt64) ->
+            Void
     ) {
         self.applier = applier
         self.onState = onState

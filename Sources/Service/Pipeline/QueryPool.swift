@@ -75,7 +75,8 @@ final class QueryPool: Sendable {
 enum ServiceStatements {
     /// One record by id: seq, record.
     static let record = PostgresStatement(
-        "record", "SELECT seq, convert_to(record, 'UTF8') FROM decisiond.decision_record WHERE id = $1 ORDER BY seq LIMIT 1",
+        "record",
+        "SELECT seq, convert_to(record, 'UTF8') FROM decisiond.decision_record WHERE id = $1 ORDER BY seq LIMIT 1",
         [.uuid])
     /// The outcomes of a decision, oldest first.
     static let outcomes = PostgresStatement(

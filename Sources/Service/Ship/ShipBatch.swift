@@ -145,7 +145,11 @@ struct ShipBatch {
         decisions.uuid(frame.id.uint128)
         decisions.text(utf8: frame.decision.bindMemory(to: UInt8.self))
         decisions.integer(Int64(frame.version))
-        if frame.entity.isEmpty { decisions.null() } else { decisions.text(utf8: frame.entity.bindMemory(to: UInt8.self)) }
+        if frame.entity.isEmpty {
+            decisions.null()
+        } else {
+            decisions.text(utf8: frame.entity.bindMemory(to: UInt8.self))
+        }
         let result = record["result"]
         if let outputs = result?["outputs"] { decisions.text(utf8: outputs.raw) } else { decisions.null() }
         decisions.integer(result?["fallback"]?["step"]?.int64)

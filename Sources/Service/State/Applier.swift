@@ -23,7 +23,8 @@ final class Applier: @unchecked Sendable {
     let unreadable = Atomic<UInt64>(0)
 
     init(
-        state: ServiceState, compile: @escaping @Sendable (_ history: DefinitionHistory, _ previous: Snapshot) -> Snapshot
+        state: ServiceState,
+        compile: @escaping @Sendable (_ history: DefinitionHistory, _ previous: Snapshot) -> Snapshot
     ) {
         self.state = state
         self.compile = compile

@@ -48,7 +48,8 @@ public struct BootstrapKey: Sendable {
             } else if let kept = try Files.read(path) {
                 text = String(decoding: kept, as: UTF8.self).trimmingLine
             } else {
-                let key = APIKey(idBytes: Randomness.bytes(APIKey.idBytes), secret: Randomness.bytes(APIKey.secretBytes))
+                let key = APIKey(
+                    idBytes: Randomness.bytes(APIKey.idBytes), secret: Randomness.bytes(APIKey.secretBytes))
                 try Files.replace(path, with: Array((key.text + "\n").utf8), mode: 0o600)
                 text = key.text
                 fresh = key.text
@@ -60,7 +61,8 @@ public struct BootstrapKey: Sendable {
         do throws(APIKey.ParseError) {
             key = try APIKey(parsing: text)
         } catch {
-            throw ServiceError("bootstrap_key", "the bootstrap key is not an API key (\(error.code)); remove it to have one made")
+            throw ServiceError(
+                "bootstrap_key", "the bootstrap key is not an API key (\(error.code)); remove it to have one made")
         }
         frame = KeyFrame(
             id: key.id.description, name: "bootstrap", hash: Array(key.hash.hex.utf8), roles: [PolicySet.adminRole],

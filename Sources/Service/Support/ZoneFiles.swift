@@ -16,7 +16,8 @@ final class ZoneFiles: Sendable {
         if zone == "UTC" { return .utc }
         if let known = cache.withLock({ $0[zone] }) { return known }
         let isName = zone.utf8.count <= 64 && !zone.contains("..") && !zone.hasPrefix("/")
-        guard isName, let bytes = try? Files.read("\(directory)/\(zone)"), let rules = try? TimeZoneRules(name: zone, tzif: bytes)
+        guard isName, let bytes = try? Files.read("\(directory)/\(zone)"),
+            let rules = try? TimeZoneRules(name: zone, tzif: bytes)
         else { return nil }
         cache.withLock { $0[zone] = rules }
         return rules
