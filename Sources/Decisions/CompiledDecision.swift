@@ -69,6 +69,15 @@ public struct CompiledTable: Sendable {
     public let listSlot: Int?
     /// Output column names.
     public let outputNames: [String]
+
+    /// What a multiple-hit table gives when no rule matches: an empty list, a count of 0, or no aggregate at all.
+    var emptyList: Value {
+        switch table.spec.aggregation {
+        case nil: .list([])
+        case .count: .number(0)
+        case .sum, .min, .max: .null
+        }
+    }
 }
 
 /// One node, compiled.
@@ -235,7 +244,7 @@ public struct DecisionCompiler {
 
     private func expression(_ source: String, _ environment: Environment, _ place: String) -> Expression? {
         do {
-            return try Expression(source, in: environment, profile: .dmn)
+            return try Expression(source, in: environment, profile: .closed)
         } catch {
             problems.add(place, error.code.rawValue, "\(error.message) (at character \(error.offset))")
             return nil
@@ -272,7 +281,8 @@ public struct DecisionCompiler {
     }
 
     private func source(_ wanted: String, _ categories: [String]?) -> ModelInputSource? {
-        if let slot = slots[wanted], features[wanted] == nil {
+        let isInput = spec.inputs.contains { $0.name == wanted }
+        if let slot = slots[wanted], isInput || features[wanted] == nil {
             guard let categories else { return .slot(slot) }
             let codes = Dictionary(uniqueKeysWithValues: categories.enumerated().map { ($1, Double($0)) })
             return .category(slot: slot, codes: codes)
@@ -281,13 +291,21 @@ public struct DecisionCompiler {
         return .feature(use: feature.use, index: feature.index)
     }
 
+    /// The DMN target speaks of tests and outputs where the document says `when` and `then`.
+    private static func asWritten(_ pointer: String) -> String {
+        guard pointer.hasPrefix("/rules/") else { return pointer }
+        return pointer.replacing("/tests", with: "/when").replacing("/outputs", with: "/then")
+    }
+
     private mutating func compileTable(_ name: String, _ spec: TableSpec, _ place: String) -> CompiledTable? {
         let environment = Environment(names)
         let table: DecisionTable
         do {
-            table = try DecisionTable.compile(try spec.dmn(), environment: environment, profile: .dmn)
+            table = try DecisionTable.compile(try spec.dmn(), environment: environment, profile: .closed)
         } catch {
-            for issue in error.issues { problems.add("\(place)/table\(issue.pointer)", issue.code, issue.message) }
+            for issue in error.issues {
+                problems.add("\(place)/table\(Self.asWritten(issue.pointer))", issue.code, issue.message)
+            }
             return nil
         }
         var outputSlots: [Int] = []
@@ -375,7 +393,9 @@ extension TableSpec {
         return DecisionTableSpec(
             inputs: inputs.map { .init(name: $0.expression, expression: $0.expression, type: $0.type) },
             outputs: outputs.map { output in
-                let allowed = output.values?.map { "\"\($0)\"" }.joined(separator: ", ")
+                let allowed = output.values?.map { value in
+                    "\"\(value.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
+                }.joined(separator: ", ")
                 return .init(name: output.name, type: output.type, allowedValues: allowed)
             },
             rules: rules.map { .init(tests: $0.when, outputs: $0.then, id: $0.id) },

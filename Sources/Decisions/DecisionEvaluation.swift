@@ -300,7 +300,7 @@ extension CompiledDecision {
     }
 
     private func store(_ row: [Value], _ table: CompiledTable, _ scratch: inout DecisionScratch) {
-        if let slot = table.listSlot { scratch.slots[slot] = .list([]) }
+        if let slot = table.listSlot { scratch.slots[slot] = table.emptyList }
         for (slot, value) in zip(table.outputSlots, row) { scratch.slots[slot] = value }
     }
 
@@ -334,7 +334,7 @@ extension Value {
         case .decimal(let significand, let scale):
             let number = Decimal(
                 significand: UInt128(significand.magnitude), exponent: -scale, isNegative: significand < 0)
-            self = number.map(Value.number) ?? .null
+            self = (number?.stripped).map(Value.number) ?? .null
         case .double(let value): self = Decimal(shortest: value).map(Value.number) ?? .null
         case .string(let text): self = .string(text)
         case .timestamp(let micros): self = .dateTime(DateTime(unixMicroseconds: micros))

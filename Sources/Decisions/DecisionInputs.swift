@@ -14,7 +14,7 @@ extension Value {
                 let value = Decimal(
                     significand: number.significand, exponent: Int(number.exponent), isNegative: number.isNegative)
             else { return nil }
-            self = .number(value)
+            self = .number(value.stripped)
         case (.string(let text), .string), (.string(let text), .any): self = .string(text)
         case (.string(let text), .date):
             guard let date = Date(text) else { return nil }
@@ -33,9 +33,19 @@ extension Value {
             }
             self = .list(values)
         case (.array(let items), .any):
-            self = .list(items.compactMap { Value($0, as: .any) })
+            var values: [Value] = []
+            for item in items {
+                guard let value = Value(item, as: .any) else { return nil }
+                values.append(value)
+            }
+            self = .list(values)
         case (.object(let members), .any):
-            self = .context(Context(members.map { ($0.key, Value($0.value, as: .any) ?? .null) }))
+            var entries: [(String, Value)] = []
+            for member in members {
+                guard let value = Value(member.value, as: .any) else { return nil }
+                entries.append((member.key, value))
+            }
+            self = .context(Context(entries))
         default: return nil
         }
     }
@@ -55,7 +65,9 @@ extension CompiledDecision {
         for member in object.members {
             let key = member.key
             guard let index = inputIndex(key) else {
-                problems.add("/inputs/\(key)", "unknown_input", "the decision has no input of this name")
+                problems.add(
+                    JSONPointer(tokens: ["inputs", key]).text, "unknown_input", "the decision has no input of this name"
+                )
                 continue
             }
             values[index] = read(member.value, spec.inputs[index], problems)
@@ -113,26 +125,29 @@ extension CompiledDecision {
 extension Value {
     /// The number of a JSON value with its digits; nil past 34 of them.
     fileprivate static func exactNumber(_ json: JSONValue) -> Value? {
-        Decimal(utf8: json.raw).map(Value.number)
+        guard let number = json.number, number.isExact else { return nil }
+        return (Decimal(utf8: json.raw)?.stripped).map(Value.number)
     }
 }
 
 extension DecisionSpec {
-    /// Table inputs, as written, that read any of these decision inputs.
+    /// Table inputs, as written, that show any of these decision inputs, also through expression nodes.
     public func tableInputs(reading names: Set<String>) -> Set<String> {
-        let environment = Environment(inputs.map { TypedName(name: $0.name, type: $0.type, isNullable: true) })
-        let slots = Set(inputs.indices.filter { names.contains(inputs[$0].name) })
+        // Every name that an expression may hold; under the DMN profile what is missing here compiles as null.
+        let known = inputs.map(\.name) + nodes.map(\.name)
+        let environment = Environment(known.map { TypedName(name: $0, type: .any, isNullable: true) })
+        var hidden = names
         var found: Set<String> = []
+        let shows = { (source: String, hidden: Set<String>) -> Bool in
+            guard let expression = try? Expression(source, in: environment) else { return true }
+            return expression.usedSlots.contains { hidden.contains(known[$0]) }
+        }
         for item in nodes {
-            guard case .table(let table) = item.node else { continue }
-            for column in table.inputs {
-                // An expression that also names features or nodes does not compile here; it is taken as reading the
-                // input when the input's name stands in it.
-                if let expression = try? Expression(column.expression, in: environment) {
-                    if !slots.isDisjoint(with: expression.usedSlots) { found.insert(column.expression) }
-                } else if names.contains(where: { column.expression.contains($0) }) {
-                    found.insert(column.expression)
-                }
+            switch item.node {
+            case .expression(let source, _): if shows(source, hidden) { hidden.insert(item.name) }
+            case .table(let table):
+                for column in table.inputs where shows(column.expression, hidden) { found.insert(column.expression) }
+            case .model: break
             }
         }
         return found

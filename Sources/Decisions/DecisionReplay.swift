@@ -77,6 +77,8 @@ public struct RecordedDecision: Sendable {
     public let inputs: JSONTree
     /// The `features` object as stored.
     public let features: JSONTree
+    /// Codes of the recorded warnings by what they are about: why a feature was null.
+    private let warnings: [String: String]
     /// The bytes of the stored `inputs` object.
     public let inputBytes: [UInt8]
     /// The bytes of the stored `features` object.
@@ -108,6 +110,13 @@ public struct RecordedDecision: Sendable {
             }
         }
         self.steps = records
+        var warnings: [String: String] = [:]
+        if let stored = result["warnings"] {
+            for warning in stored.elements {
+                if let subject = warning["subject"]?.string { warnings[subject] = warning["code"]?.string }
+            }
+        }
+        self.warnings = warnings
         self.models = models
         var views: [String: Int] = [:]
         for view in features.members {
@@ -131,7 +140,11 @@ public struct RecordedDecision: Sendable {
         decision.views.map { view in
             let stored = features[view.name]?["values"]
             return view.interface.features.map { feature in
-                FeatureValue(stored?[feature.name] ?? .null, as: feature.type)
+                let value = FeatureValue(stored?[feature.name] ?? .null, as: feature.type)
+                guard case .null = value, let code = warnings["\(view.name).\(feature.name)"],
+                    let reason = FeatureNullReason(rawValue: code)
+                else { return value }
+                return .null(reason)
             }
         }
     }
@@ -146,7 +159,9 @@ extension FeatureValue {
                 self = .integer(whole)
             } else {
                 let magnitude = Int128(number.significand)
-                if number.exponent <= 0 && number.exponent >= -38 && number.isExact {
+                if number.exponent > 0, number.isExact, let whole = Self.scaled(magnitude, by: number.exponent) {
+                    self = .decimal(significand: number.isNegative ? -whole : whole, scale: 0)
+                } else if number.exponent <= 0 && number.exponent >= -38 && number.isExact {
                     self = .decimal(
                         significand: number.isNegative ? -magnitude : magnitude, scale: -Int(number.exponent))
                 } else {
@@ -161,5 +176,16 @@ extension FeatureValue {
             }
         default: self = .null(.noEvent)
         }
+    }
+
+    /// magnitude * 10^exponent; nil past 128 bits.
+    private static func scaled(_ magnitude: Int128, by exponent: Int32) -> Int128? {
+        var value = magnitude
+        for _ in 0..<exponent {
+            let (next, isOver) = value.multipliedReportingOverflow(by: 10)
+            if isOver { return nil }
+            value = next
+        }
+        return value
     }
 }

@@ -173,12 +173,44 @@ public struct DecisionSpec: Sendable {
             reader.integer("deadline_ms", in: 1...DecisionLimits.deadlineMillisecondsMax)
             ?? DecisionLimits.deadlineMillisecondsDefault
         reader.finish()
+        checkNames(reader, inputs, outputs)
         checkCounts(reader, inputs.count, features.count, nodes.count, outputs.count)
         guard problems.problems.count == before else { return nil }
         return DecisionSpec(
             entityInput: entityInput, inputs: inputs, features: features.compactMap { $0 },
             nodes: nodes.compactMap { $0 }, outputs: outputs, scoreNode: score, givesReasons: givesReasons,
             reasonTexts: reasonTexts, deadlineMicros: deadline * 1000)
+    }
+
+    /// Names that stand once, lists that are not empty, bounds in order, types that JSON can carry.
+    private static func checkNames(_ reader: TreeReader, _ inputs: [InputSpec], _ outputs: [OutputSpec]) {
+        let problems = reader.problems
+        for (index, input) in inputs.enumerated() {
+            let place = "\(reader.path("inputs"))/\(index)"
+            if input.values?.isEmpty == true { problems.add(place + "/values", "empty_list", "at least one value") }
+            if input.values != nil && input.type != .string {
+                problems.add(place + "/values", "not_applicable", "only texts have a list of values")
+            }
+            if (input.minimum != nil || input.maximum != nil) && input.type != .number {
+                problems.add(place + "/minimum", "not_applicable", "only numbers have bounds")
+            }
+            if let minimum = input.minimum, let maximum = input.maximum, minimum > maximum {
+                problems.add(place + "/minimum", "out_of_range", "the minimum is above the maximum")
+            }
+            switch input.type {
+            case .daysTimeDuration, .yearsMonthsDuration, .range, .function:
+                problems.add(place + "/type", "unknown_type", "values of this type cannot be sent as JSON")
+            default: break
+            }
+        }
+        var names: Set<String> = []
+        for (index, output) in outputs.enumerated() {
+            let place = "\(reader.path("outputs"))/\(index)"
+            if !names.insert(output.name).inserted {
+                problems.add(place + "/name", "duplicate_name", "this name is taken")
+            }
+            if output.values?.isEmpty == true { problems.add(place + "/values", "empty_list", "at least one value") }
+        }
     }
 
     private static func checkCounts(_ reader: TreeReader, _ inputs: Int, _ views: Int, _ nodes: Int, _ outputs: Int) {
@@ -219,7 +251,7 @@ public struct DecisionSpec: Sendable {
     }
 
     private static func node(_ reader: TreeReader, _ problems: ProblemList) -> (name: String, node: NodeSpec)? {
-        guard let name = reader.string("name", required: true) else { return nil }
+        let name = reader.string("name", required: true)
         let steps = reader.object("model") { model in
             let steps = model.objects("steps", required: true) { modelStep($0, problems) }
             if steps.isEmpty || steps.count > DecisionLimits.stepsMax {
@@ -229,10 +261,12 @@ public struct DecisionSpec: Sendable {
         }
         let table = reader.object("table") { Self.table($0, problems) }
         let source = reader.string("expression")
+        let type = source == nil ? FEELType.any : typeField(reader)
+        guard let name else { return nil }
         switch (steps, table, source) {
         case (let steps?, nil, nil): return (name, .model(steps: steps))
         case (nil, let table?, nil): return (name, .table(table))
-        case (nil, nil, let source?): return (name, .expression(source: source, type: typeField(reader)))
+        case (nil, nil, let source?): return (name, .expression(source: source, type: type))
         default:
             problems.add(reader.pointer, "one_of", "a node has exactly one of model, table, expression")
             return nil
@@ -245,7 +279,11 @@ public struct DecisionSpec: Sendable {
         if let model, constant == nil {
             var inputs: [String: String] = [:]
             for member in reader.map("inputs") {
-                if case .string(let text) = member.value { inputs[member.key] = text }
+                if case .string(let text) = member.value {
+                    inputs[member.key] = text
+                } else {
+                    problems.add(reader.path("inputs") + "/\(member.key)", "type_mismatch", "text is expected here")
+                }
             }
             var budget: Int64?
             if let timeout = reader.number("timeout_ms") {

@@ -3,7 +3,7 @@ enum Compilation {
     static func expression(
         _ source: String, _ environment: Environment, _ profile: Profile
     ) throws(FEELError) -> Program {
-        var parser = try Parser(source, environment, inputType: nil)
+        var parser = try Parser(source, environment, inputType: nil, isClosed: profile == .closed)
         let term = try parser.wholeExpression()
         if profile == .strict { try StrictChecker(environment).check(term) }
         return build(term, environment, source, .opaque)
@@ -12,7 +12,7 @@ enum Compilation {
     static func unaryTests(
         _ source: String, _ inputType: FEELType, _ environment: Environment, _ profile: Profile
     ) throws(FEELError) -> Program {
-        var parser = try Parser(source, environment, inputType: inputType)
+        var parser = try Parser(source, environment, inputType: inputType, isClosed: profile == .closed)
         guard let term = try parser.wholeUnaryTests() else {
             let anything = Term(kind: .constant(.boolean(true)), type: .boolean, offset: 0, depth: 1)
             return build(anything, environment, source, .any)

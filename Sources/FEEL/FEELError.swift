@@ -72,6 +72,9 @@ public struct NullReason: Hashable, Sendable {
 public enum Profile: Sendable {
     /// Whole FEEL as DMN defines it: what cannot be computed is null.
     case dmn
+    /// Whole FEEL, but every name must be in scope and every path must lead to something that has entries: what
+    /// definitions are published under, so that a slip of the pen is refused instead of being null for ever.
+    case closed
     /// A total, typed subset for policies, checks, filters and monitors: unknown names, type clashes and unguarded
     /// nullable names are refused.
     case strict

@@ -11,14 +11,19 @@ struct Parser {
     /// While an endpoint of a range is read, `[` may close it instead of opening a filter.
     var inEndpoint = false
     private var nesting = 0
+    /// Whether names out of scope and paths into nothing are errors rather than null.
+    private let isClosed: Bool
 
-    init(_ source: String, _ environment: Environment, inputType: FEELType?) throws(FEELError) {
+    init(
+        _ source: String, _ environment: Environment, inputType: FEELType?, isClosed: Bool = false
+    ) throws(FEELError) {
         guard source.utf8.count <= FEELLimits.sourceBytes, environment.names.count <= FEELLimits.environmentNames else {
             throw FEELError(code: .tooComplex, message: "source or environment is too long", offset: 0)
         }
         scanner = SourceScanner(source)
         self.environment = environment
         self.inputType = inputType
+        self.isClosed = isClosed
         for (slot, name) in environment.names.enumerated() {
             scope.push(name.name, Binding(target: .slot(slot), type: name.type))
         }
@@ -90,7 +95,24 @@ struct Parser {
         var depth = 0
         for child in children { depth = max(depth, child.depth) }
         guard depth < FEELLimits.treeDepth else { throw error("expression is too deep", .tooComplex) }
+        if isClosed { try refuseNothing(kind, offset) }
         return Term(kind: kind, type: type, offset: offset, depth: depth + 1)
+    }
+
+    /// Refuses what could only ever be null: a name that nothing has, an entry of a value without entries.
+    private func refuseNothing(_ kind: Term.Kind, _ offset: Int) throws(FEELError) {
+        switch kind {
+        case .unknown(let name): throw error("unknown name '\(name)'", .unknownName, at: offset)
+        case .path(let target, let name):
+            switch target.type {
+            case .context(let fields) where fields[name] == nil:
+                throw error("unknown entry '\(name)'", .unknownName, at: offset)
+            case .boolean, .string, .number:
+                throw error("a \(target.type.name) has no entries", .typeMismatch, at: offset)
+            default: return
+            }
+        default: return
+        }
     }
 
     mutating func enter() throws(FEELError) {

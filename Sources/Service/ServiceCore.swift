@@ -45,7 +45,7 @@ final class ServiceCore: Sendable {
     let journalState: JournalStateBox
     /// What recovery found.
     let recovery: RecoveryReport
-    private let startMicros: Int64
+    private let applier: Applier
 
     /// Recovers the journal and wires everything; nothing is served yet.
     init(
@@ -56,7 +56,6 @@ final class ServiceCore: Sendable {
         self.metrics = metrics
         let clock = WallClock()
         self.clock = clock
-        startMicros = clock.now()
         let telemetry = Telemetry(metrics: metrics, log: log)
         self.telemetry = telemetry
         let state = ServiceState(quarantineEntriesMax: configuration.quarantineEntriesMax, bootstrap: bootstrap.frame)
@@ -79,6 +78,7 @@ final class ServiceCore: Sendable {
                 artifacts: artifacts, store: state.features, zones: zones, previous: previous)
             return compiler.compile(active, retired: retired, isLenient: true) ?? previous
         }
+        self.applier = applier
         let journalState = JournalStateBox()
         self.journalState = journalState
         let recovered = try Self.recover(configuration, state, applier, clock)
@@ -320,6 +320,20 @@ final class ServiceCore: Sendable {
                 Degradation(
                     component: "postgres", code: "unavailable",
                     detail: "decisions and ingest go on; definitions cannot be changed"))
+        }
+        if shipper.isDatabaseAhead {
+            found.append(
+                Degradation(
+                    component: "journal", code: "older_than_database",
+                    detail:
+                        "PostgreSQL has more of this journal than the disk: an old data directory; nothing is shipped"))
+        }
+        let unreadable = applier.unreadable.load(ordering: .relaxed)
+        if unreadable > 0 {
+            found.append(
+                Degradation(
+                    component: "journal", code: "unreadable_frames",
+                    detail: "\(unreadable) frames are of a form that this version does not know"))
         }
         for (key, problems) in state.snapshot.unusable.sorted(by: { $0.key.name < $1.key.name }) {
             found.append(

@@ -68,7 +68,7 @@ struct ConfigurationError: Error, CustomStringConvertible {
     let description: String
 }
 
-/// Reads the configuration: defaults, then one YAML file, then `DECISIOND_*`.
+/// Reads the configuration: defaults, then one YAML file, then systemd's credentials, then `DECISIOND_*`.
 struct ConfigurationReader {
     private var values: [String: String] = [:]
 
@@ -78,12 +78,21 @@ struct ConfigurationReader {
     init(file: String?, environment: [String: String]) throws {
         for key in ConfigurationKey.all { values[key.name] = key.fallback }
         if let file { try read(file) }
+        if let directory = environment["CREDENTIALS_DIRECTORY"] { readCredentials(directory) }
         for (name, value) in environment where name.hasPrefix("DECISIOND_") {
             let key = name.dropFirst("DECISIOND_".count).lowercased()
             // Other DECISIOND_ variables belong to scripts and tests; only known keys are taken from the environment.
             if values[key] != nil { values[key] = value }
         }
         if text("data_directory").isEmpty { values["data_directory"] = Self.dataDirectory(environment) }
+    }
+
+    /// systemd's credentials: a file named like a key holds its value.
+    private mutating func readCredentials(_ directory: String) {
+        for key in ConfigurationKey.all {
+            guard let bytes = FileManager.default.contents(atPath: directory + "/" + key.name) else { continue }
+            values[key.name] = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+        }
     }
 
     private mutating func read(_ file: String) throws {

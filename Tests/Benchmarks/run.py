@@ -283,7 +283,7 @@ class Bench:
             rows.append([name, f"{ours / 1e3:.2f} us" if ours else "not available",
                          f"{theirs / 1e3:.2f} us" if theirs else "not available", ratio, different])
         command(f"decisiond model bench MODEL GOLDEN --seconds {seconds}; tree_peers xgboost|lightgbm LIBRARY MODEL ROWS "
-                f"{seconds} (C API, one thread)")
+                f"{seconds} (C API, one thread); the best round over all golden rows of each")
         table(["model", "decisiond", "C API", "faster", "peer's rows that differ from the golden ones"], rows)
 
     def ours(self, model, golden, seconds):

@@ -17,6 +17,8 @@ import time
 
 import requests
 
+from openapi_support import ContractSession
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DEMO_DEFINITIONS = REPOSITORY / "deploy" / "demo" / "definitions"
 # Patience, not a measure: on a busy machine a debug build takes its time.
@@ -111,24 +113,17 @@ def sql(url, statement):
     return [[None if cell == NULL else cell for cell in row] for row in csv.reader(io.StringIO(done.stdout))]
 
 
-class ApiSession(requests.Session):
-    """A session with one daemon: paths instead of URLs, a key, a time limit."""
+class ApiSession(ContractSession):
+    """A session with one daemon, all of whose traffic is held against the openapi.yaml that it serves."""
 
-    timeout = PATIENCE_S
-
-    def __init__(self, base_url, key=None):
-        super().__init__()
-        self.base_url = base_url
+    def __init__(self, base_url, key=None, contract=None):
+        super().__init__(base_url, key, contract)
+        # No proxy of this machine's user stands between a test and its daemon.
         self.trust_env = False
-        if key:
-            self.headers["Authorization"] = f"Bearer {key}"
 
-    def request(self, method, url, invalid=False, **options):
-        """`invalid` marks a request that is wrong on purpose; only a session that checks requests looks at it."""
-        if url.startswith("/"):
-            url = self.base_url + url
-        options.setdefault("timeout", self.timeout)
-        return super().request(method, url, **options)
+    def request(self, method, url, *args, **options):
+        options.setdefault("timeout", PATIENCE_S)
+        return super().request(method, url, *args, **options)
 
 
 class Daemon:
@@ -136,9 +131,6 @@ class Daemon:
 
     `settings` are configuration keys in lower case (`ship_interval_ms=50`); None removes one.
     """
-
-    # What makes a session: (base_url, key). conftest puts the validating one here.
-    session_class = ApiSession
 
     def __init__(self, directory, database_url=None, definitions=DEMO_DEFINITIONS, **settings):
         self.directory = pathlib.Path(directory)
@@ -168,7 +160,7 @@ class Daemon:
     def admin(self):
         """A session with the first key; one for the life of this object."""
         if self._admin is None:
-            self._admin = self.session_class(self.url, self.key)
+            self._admin = ApiSession(self.url, self.key)
         return self._admin
 
     @property
@@ -273,14 +265,14 @@ class Daemon:
         name = name or f"test-{'-'.join(roles)}-{next(self._names)}"
         answer = self.admin.post("/v1/keys", json={"name": name, "roles": list(roles)})
         assert answer.status_code == 201, answer.text
-        made = self.session_class(self.url, answer.json()["key"])
+        made = ApiSession(self.url, answer.json()["key"])
         made.key_name = name
         made.key_id = answer.json()["id"]
         return made
 
     def anonymous(self):
         """A session without a key."""
-        return self.session_class(self.url)
+        return ApiSession(self.url)
 
     def sql(self, statement):
         """Runs SQL in its database; rows as lists of text, None for null."""

@@ -66,7 +66,10 @@ import Testing
         let connection = try TestCluster.shared.connectMigrated()
         try connection.begin()
         try advance(connection, 1, 7)
-        let configuration = connection.configuration
+        var configuration = connection.configuration
+        // The lock is held until the watcher has seen the wait, however busy the machine is.
+        configuration.lockTimeout = .seconds(600)
+        configuration.statementTimeout = .seconds(600)
         // The very first transaction of a journal, whose row no other session can see yet.
         let reader = Task { () -> Int64? in
             let other = PostgresConnection(configuration)

@@ -24,7 +24,11 @@ struct ReplayOverrides: Sendable {
         let reader = TreeReader(tree, at: "", problems)
         inputs = reader.map("inputs").map { ($0.key, $0.value) }
         for view in reader.map("features") {
-            for feature in view.value.object ?? [] { features.append((view.key, feature.key, feature.value)) }
+            guard let values = view.value.object else {
+                problems.add("/features/\(view.key)", "type_mismatch", "an object of features is expected")
+                continue
+            }
+            for feature in values { features.append((view.key, feature.key, feature.value)) }
         }
         reader.finish()
         guard problems.isEmpty else { throw Problem.invalid(problems.problems) }
@@ -65,6 +69,7 @@ final class Replayer: Sendable {
 
     /// Replays one record.
     func replay(_ bytes: [UInt8], _ overrides: ReplayOverrides) throws(Problem) -> Replayed {
+        if let stored = try? JSONTree(parsing: bytes) { try check(overrides, against: stored) }
         guard let tree = try? JSONTree(parsing: bytes),
             let document = try? JSONDocument(changed(tree, overrides, bytes)),
             let record = RecordedDecision(document.root)
@@ -89,6 +94,23 @@ final class Replayer: Sendable {
         if let index = replayed.firstIndex(where: { $0.key == "result" }) { replayed[index].value = freshTree }
         return Replayed(
             isIdentical: fresh == record.resultBytes, recorded: tree, replayed: JSONTree.object(replayed))
+    }
+
+    /// An override must change something that the record holds.
+    private func check(_ overrides: ReplayOverrides, against record: JSONTree) throws(Problem) {
+        var problems: [DocumentProblem] = []
+        for input in overrides.inputs where record["inputs"]?[input.name] == nil {
+            problems.append(
+                DocumentProblem(
+                    pointer: "/inputs/\(input.name)", code: "unknown_input", message: "the record has no such input"))
+        }
+        for change in overrides.features where record["features"]?[change.view]?["values"]?[change.feature] == nil {
+            problems.append(
+                DocumentProblem(
+                    pointer: "/features/\(change.view)/\(change.feature)", code: "unknown_feature",
+                    message: "the record has no such feature"))
+        }
+        if !problems.isEmpty { throw Problem.invalid(problems) }
     }
 
     /// The record with the overrides put in; without any, the bytes as stored.

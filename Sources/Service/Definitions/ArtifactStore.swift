@@ -72,10 +72,13 @@ final class ArtifactStore: Sendable {
         }
         do {
             let model = try Model.load(bytes, iterations: usesBestIteration ? .best : .all)
+            // Once through, so that the first decision does not pay for cold memory.
+            var prediction = model.makePrediction()
+            model.predict([Double](repeating: .nan, count: model.featureCount), into: &prediction)
             cache.withLock { $0[request] = model }
             return .loaded(model)
         } catch {
-            return .corrupt(code: "model_\(error.code)", message: error.message)
+            return .corrupt(code: "model_\(error.code.rawValue)", message: error.message)
         }
     }
 

@@ -114,7 +114,7 @@ struct ConditionCompiler {
     /// The expression, or nil with a problem.
     func compile(_ text: String, at place: String) -> Expression? {
         do {
-            return try Expression(text, in: environment, profile: .dmn)
+            return try Expression(text, in: environment, profile: .closed)
         } catch {
             problems.add(place, error.code.rawValue, "\(error.message) (at character \(error.offset))")
             return nil

@@ -28,17 +28,21 @@ struct DefinitionChange: Sendable {
     /// Reads `{"definitions": [...], "dry_run": false, "comment": "..."}` or YAML documents.
     init(_ head: RequestHead, _ body: UnsafeRawBufferPointer) throws(Problem) {
         if head.isContentType("application/yaml") || head.isContentType("application/x-yaml") {
+            guard let text = String(validating: body, as: UTF8.self) else {
+                throw Problem(400, "invalid_utf8", "The body is not UTF-8.")
+            }
             do {
-                let trees = try YAMLReader.documents(String(decoding: body, as: UTF8.self))
+                let trees = try YAMLReader.documents(text)
                 documents = trees.enumerated().map { ("/definitions/\($0)", $1) }
             } catch {
                 throw Problem(
                     400, "malformed_yaml",
                     "The body is not YAML that this service takes: \(error.message) (line \(error.line)).")
             }
-            isDryRun = head.queryParameter("dry_run") == "true"
+            isDryRun = try Self.dryRun(head) ?? false
             comment = ""
             expectedVersions = [:]
+            guard documents.count <= ServiceLimits.definitionsPerApplyMax else { throw Self.tooMany }
             return
         }
         let tree: JSONTree
@@ -50,7 +54,8 @@ struct DefinitionChange: Sendable {
         let problems = ProblemList()
         let reader = TreeReader(tree, at: "", problems)
         documents = (reader.array("definitions", required: true) ?? []).enumerated().map { ("/definitions/\($0)", $1) }
-        isDryRun = reader.bool("dry_run")
+        let isDryRun = reader.bool("dry_run")
+        self.isDryRun = try Self.dryRun(head) ?? isDryRun
         comment = reader.string("comment") ?? ""
         var expected: [DefinitionKey: Int] = [:]
         for item in reader.objects(
@@ -72,10 +77,29 @@ struct DefinitionChange: Sendable {
         }
         expectedVersions = expected
         reader.finish()
-        if documents.count > ServiceLimits.definitionsPerApplyMax {
-            problems.add("/definitions", "too_many", "at most \(ServiceLimits.definitionsPerApplyMax) in one request")
-        }
+        guard documents.count <= ServiceLimits.definitionsPerApplyMax else { throw Self.tooMany }
         guard problems.isEmpty else { throw Problem.invalid(problems.problems) }
+    }
+
+    private static var tooMany: Problem {
+        Problem.invalid([
+            DocumentProblem(
+                pointer: "/definitions", code: "too_many",
+                message: "at most \(ServiceLimits.definitionsPerApplyMax) in one request")
+        ])
+    }
+
+    /// The query's `dry_run`; nil when it is absent.
+    private static func dryRun(_ head: RequestHead) throws(Problem) -> Bool? {
+        switch head.queryParameter("dry_run") {
+        case nil: return nil
+        case "true": return true
+        case "false": return false
+        default:
+            throw Problem.invalid([
+                DocumentProblem(pointer: "/query/dry_run", code: "value_not_allowed", message: "true or false")
+            ])
+        }
     }
 }
 
@@ -135,9 +159,10 @@ final class Publisher: Sendable {
 
     /// Retires a definition.
     func retire(
-        _ key: DefinitionKey, principal: String, _ connection: PostgresConnection?
+        _ key: DefinitionKey, caller: AccessSubject, _ connection: PostgresConnection?
     ) throws(Problem) -> [UInt8] {
-        try turn.withLock { _ throws(Problem) in
+        let principal = caller.id
+        return try turn.withLock { _ throws(Problem) in
             var (active, retired) = state.history.current()
             guard let gone = active.removeValue(forKey: key) else {
                 throw Problem.unknown(key.kind.rawValue, "unknown_definition")
@@ -151,6 +176,7 @@ final class Publisher: Sendable {
                     409, "in_use", "Other definitions use this one; retire or change them first.",
                     errors: problems.problems)
             }
+            try checkLockout(snapshot, caller)
             guard let connection else { throw Problem.needsPostgres }
             do throws(PostgresError) {
                 try connection.query(

@@ -33,7 +33,14 @@ final class ContractEntry: Sendable {
         let properties = document["schema"]?[0]?["properties"]?.array ?? []
         let key = properties.first { $0["primaryKey"]?.bool == true }?["name"]?.string
         keyPointer = isReference ? key.map { JSONPointer(tokens: ["data", $0]) } : nil
-        countedFields = schema.fields
+        // The schema of a reference table describes the row, which an event carries as its data.
+        countedFields =
+            isReference
+            ? schema.fields.map { field in
+                StreamField(
+                    name: field.name, pointer: JSONPointer(tokens: ["data"] + field.pointer.tokens), type: field.type,
+                    scale: field.scale, classification: field.classification, isRequired: field.isRequired)
+            } : schema.fields
     }
 }
 

@@ -1,4 +1,5 @@
 import Access
+import Contracts
 import HTTP
 import JSON
 import Journal
@@ -9,7 +10,7 @@ extension ServiceHandler {
         let attributes = ReferenceAttributes(references: service.state.references)
         let now = service.clock.now()
         var headers: [ResponseHeader] = []
-        if let id = request.head.known(.requestID) { headers.append(ResponseHeader("X-Request-ID", id)) }
+        if let id = request.head.known(.requestID), !id.isEmpty { headers.append(ResponseHeader("X-Request-ID", id)) }
         if route.operation == .getAuthzenConfiguration {
             var writer = JSONWriter()
             AuthZEN.writeMetadata(base: "http://\(request.head.known(.host) ?? "localhost")", to: &writer)
@@ -41,7 +42,7 @@ extension ServiceHandler {
             }
             return Response(status: 200, contentType: .json, headers: headers, body: body)
         } catch let error as AuthZENError {
-            throw Problem(400, error.code, error.message)
+            throw Problem(error.status, error.code, error.message)
         } catch let error as JSONError {
             throw Problem(400, "malformed_json", "The body is not JSON: \(error.message).")
         } catch {
@@ -203,7 +204,19 @@ extension ServiceHandler {
         let contract = request.head.queryParameter("contract")
         let violationClass = request.head.queryParameter("class")
         let code = request.head.queryParameter("code")
-        let wantsOpen = request.head.queryParameter("state") ?? "open" == "open"
+        let state = request.head.queryParameter("state") ?? "open"
+        guard state == "open" || state == "closed" else {
+            throw Problem.invalid([
+                DocumentProblem(pointer: "/query/state", code: "value_not_allowed", message: "open, or closed")
+            ])
+        }
+        let wantsOpen = state == "open"
+        guard violationClass.map({ Violation.Class(rawValue: $0) != nil }) ?? true else {
+            let known = Violation.Class.allCases.map(\.rawValue).joined(separator: ", ")
+            throw Problem.invalid([
+                DocumentProblem(pointer: "/query/class", code: "value_not_allowed", message: "one of \(known)")
+            ])
+        }
         let plan = service.maskPlan(route, AccessResource(type: "stream", id: contract ?? "*"))
         // Raw bytes may hold any field of any contract, and malformed ones cannot be masked field by field.
         let showsRaw = plan.verdict(path: "raw", classification: "personal") == nil

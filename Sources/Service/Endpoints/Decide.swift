@@ -13,9 +13,6 @@ extension ServiceHandler {
     ) throws(Problem) {
         let name = route.parameter("decision")
         guard let entry = route.snapshot.decisions[name] else { throw Problem.unknown("decision", "unknown_decision") }
-        guard acceptsJSON(request.head) else {
-            throw Problem(415, "unsupported_media_type", "Send application/json.")
-        }
         try workspaces.with { (workspace) throws(Problem) in
             let (inputs, options) = try read(request, route, entry, workspace)
             request.deadlineNanoseconds = options.deadlineNanoseconds
@@ -35,10 +32,6 @@ extension ServiceHandler {
                 throw error
             }
         }
-    }
-
-    func acceptsJSON(_ head: RequestHead) -> Bool {
-        head.known(.contentType) == nil || head.isContentType("application/json")
     }
 
     private func read(

@@ -52,9 +52,9 @@ extension ServiceHandler {
         }
         request.deadlineNanoseconds = request.head.receivedNanoseconds &+ Self.applyDeadlineNanoseconds
         logChange(route, AccessResource(type: "definition", id: "\(key.kind.rawValue)/\(key.name)"))
-        let principal = route.principal
+        let caller = route.subject
         service.query(responder) { (connection) throws(Problem) in
-            let report = try self.service.publisher.retire(key, principal: principal, connection)
+            let report = try self.service.publisher.retire(key, caller: caller, connection)
             return (Response.json(200, report), [])
         } answer: { response, _ in
             responder.respond(response)
@@ -62,6 +62,9 @@ extension ServiceHandler {
     }
 
     private func putArtifact(_ request: Request, _ route: RequestRoute, _ responder: Responder) throws(Problem) {
+        guard request.head.known(.contentEncoding) == nil else {
+            throw Problem(415, "unsupported_encoding", "An artifact is sent as it is, without Content-Encoding.")
+        }
         let bytes = request.bodyBytes
         let wanted = route.parameter("sha256").lowercased()
         let principal = route.principal

@@ -10,7 +10,15 @@ extension ServiceHandler {
         guard encoding == nil || encoding == "gzip" || encoding == "identity" else {
             throw Problem(415, "unsupported_encoding", "Content-Encoding is gzip, or absent.")
         }
-        let detail: EventsRequest.Detail = request.head.queryParameter("results") == "problems" ? .problems : .all
+        let detail: EventsRequest.Detail
+        switch request.head.queryParameter("results") {
+        case nil, "all": detail = .all
+        case "problems": detail = .problems
+        default:
+            throw Problem.invalid([
+                DocumentProblem(pointer: "/query/results", code: "value_not_allowed", message: "all, or problems")
+            ])
+        }
         let mediaType = request.head.known(.contentType).map {
             String($0.prefix { $0 != ";" }).trimmingSpaces.lowercased()
         }

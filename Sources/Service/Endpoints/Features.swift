@@ -52,7 +52,8 @@ extension ServiceHandler {
                 throw Problem(
                     503, "history_unavailable", "Memory does not reach back to as_of for this entity.", retryAfter: 5)
             }
-            return Self.body(view, contract, workspace.vector, entity, time, knownAtText, now, plan)
+            let known = knownAtText ?? asOf.map { Timestamp.text($0) } ?? "latest"
+            return Self.body(view, contract, workspace.vector, entity, time, known, plan)
         }
         if body.isPersonal {
             service.answerLogged(
@@ -82,7 +83,7 @@ extension ServiceHandler {
 
     private static func body(
         _ view: ViewEntry, _ contract: ContractEntry?, _ vector: FeatureVector, _ entity: String, _ asOf: Int64,
-        _ knownAt: String?, _ now: Int64, _ plan: MaskPlan
+        _ knownAt: String, _ plan: MaskPlan
     ) -> (bytes: [UInt8], isPersonal: Bool, masked: [String]) {
         var writer = JSONWriter(capacity: 2048)
         var masked: [String] = []
@@ -100,7 +101,7 @@ extension ServiceHandler {
         writer.key("as_of")
         writer.timestamp(asOf)
         writer.key("known_at")
-        writer.string(knownAt ?? "latest")
+        writer.string(knownAt)
         writer.key("features_seq")
         writer.integer(vector.featuresSeq)
         writer.key("last_event_time")

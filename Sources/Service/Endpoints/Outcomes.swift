@@ -54,6 +54,7 @@ extension ServiceHandler {
         }
         let principal = route.principal
         if service.state.records.position(decisionID) != nil {
+            // Releases the claim when the journal does not take the frame.
             try append(outcome, decisionID, principal, claim, responder)
             return
         }

@@ -111,6 +111,34 @@ enum Operation: String, Sendable, CaseIterable {
         }
     }
 
+    /// Query parameters that the operation takes; nil when it checks its own (the entity's name is one).
+    var queryParameters: Set<String>? {
+        switch self {
+        case .getFeatures: nil
+        case .postEvents: ["results"]
+        case .listQuarantine: ["contract", "class", "code", "state", "limit", "cursor"]
+        case .listDecisionRecords: ["decision", "entity", "limit", "cursor"]
+        case .listAccessLog: ["principal", "action", "limit", "cursor"]
+        case .getKPI: ["periods"]
+        case .getQuality: ["hours"]
+        case .applyDefinitions: ["dry_run"]
+        case .listDefinitions: ["kind"]
+        default: []
+        }
+    }
+
+    /// Media types of the body; nil when the operation checks its own, empty when it takes no body.
+    var mediaTypes: [StaticString]? {
+        switch self {
+        case .postEvents: nil
+        // AuthZEN answers 400, not 415, so it checks by itself.
+        case .evaluateAccess, .evaluateAccessBatch: nil
+        case .applyDefinitions: ["application/json", "application/yaml", "application/x-yaml"]
+        case .putArtifact: ["application/octet-stream"]
+        default: ["application/json"]
+        }
+    }
+
     /// Whether the AuthZEN error shape (a plain message, 400 for every unreadable request) applies.
     var speaksAuthzen: Bool {
         self == .evaluateAccess || self == .evaluateAccessBatch

@@ -72,6 +72,7 @@ struct Problem: Error, Sendable {
         case 415: "Unsupported Media Type"
         case 422: "Unprocessable Content"
         case 429: "Too Many Requests"
+        case 500: "Internal Server Error"
         case 503: "Service Unavailable"
         default: "Error"
         }
@@ -83,7 +84,7 @@ extension Problem {
     static func malformed(_ error: JSONError) -> Problem {
         Problem(
             400, "malformed_json", "The body is not JSON that this service takes: \(error.message).",
-            errors: [DocumentProblem(pointer: "", code: "\(error.code)", message: "at byte \(error.offset)")])
+            errors: [DocumentProblem(pointer: "", code: error.code.rawValue, message: "at byte \(error.offset)")])
     }
 
     /// Nothing of this name.

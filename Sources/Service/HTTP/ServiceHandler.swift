@@ -64,6 +64,7 @@ final class ServiceHandler: HTTPHandler {
         case .methodNotAllowed(let methods): return .methodNotAllowed(methods)
         }
         let traceID = head.known(.traceparent).flatMap { TraceContext(header: $0) }?.traceID
+        if let problem = Self.shapeProblem(head, operation) { return .refuse(problem.response) }
         guard let action = operation.action else {
             return .accept(
                 RequestRoute(
@@ -86,6 +87,28 @@ final class ServiceHandler: HTTPHandler {
             waiting.pendingRefusal = refusal(route, action, resource)
             return .accept(waiting, bodyPolicy(operation))
         }
+    }
+
+    /// What is wrong with a request before anybody asks who sent it: its query and its media type.
+    private static func shapeProblem(_ head: RequestHead, _ operation: Operation) -> Problem? {
+        if let known = operation.queryParameters {
+            var problems: [DocumentProblem] = []
+            head.forEachQueryParameter { key, _ in
+                if !known.contains(key) {
+                    let names = known.isEmpty ? "none" : known.sorted().joined(separator: ", ")
+                    problems.append(
+                        DocumentProblem(
+                            pointer: "/query", code: "unknown_parameter",
+                            message: "parameters of this operation: \(names)"))
+                }
+            }
+            if !problems.isEmpty { return Problem.invalid(problems) }
+        }
+        guard let types = operation.mediaTypes, head.method == .post || head.method == .put,
+            head.known(.contentType) != nil, !types.contains(where: { head.isContentType($0) })
+        else { return nil }
+        let names = types.map(\.description).joined(separator: " or ")
+        return Problem(415, "unsupported_media_type", "Send \(names).")
     }
 
     private func bodyPolicy(_ operation: Operation) -> BodyPolicy {
@@ -181,7 +204,11 @@ final class ServiceHandler: HTTPHandler {
         do {
             try dispatch(request, route, responder)
         } catch {
-            responder.respond(error.response)
+            var response = error.response
+            if route.operation.speaksAuthzen, let id = request.head.known(.requestID), !id.isEmpty {
+                response.headers.append(ResponseHeader("X-Request-ID", id))
+            }
+            responder.respond(response)
         }
     }
 

@@ -50,7 +50,7 @@ enum BodySplitter {
                 isLineStart = false
                 if byte == UInt8(ascii: "{") { starts += 1 }
                 if starts > 1 { return .lines }
-            } else if isLineStart && isSpace(byte) && starts == 1 {
+            } else if isLineStart && (byte == 0x20 || byte == 0x09) && starts == 1 {
                 // An indented line belongs to a pretty-printed object.
                 return .single
             }

@@ -106,12 +106,15 @@ struct DedupeTable: Sendable {
 
     /// Takes back a reservation whose frame never reached the journal.
     mutating func release(_ key: Hash128) {
+        // A reservation made just before a rotation stands in the older generation.
         young.remove(Self.nonzero(key))
+        old?.remove(Self.nonzero(key))
     }
 
     private mutating func rotate(_ nowMicros: Int64) {
         guard nowMicros - young.startMicros >= horizonMicros else { return }
-        old = young
+        // After a long silence even the younger generation is past the horizon.
+        old = nowMicros - young.startMicros >= 2 * horizonMicros ? nil : young
         young = Generation(capacity: Self.initialCapacity, startMicros: nowMicros)
     }
 

@@ -79,6 +79,9 @@ public struct JournalReport: Sendable {
             lines.append("torn tail of \(inspection.tornBytes) bytes, cut at the next start")
         }
         if let problem = inspection.firstProblem { lines.append("PROBLEM \(problem)") }
+        guard !inspection.segments.isEmpty else {
+            return JournalReport(lines: lines + ["PROBLEM there is no segment in \(directory)"], isSound: false)
+        }
         if verifies && inspection.firstProblem == nil { lines.append("every frame checks") }
         return JournalReport(lines: lines, isSound: inspection.firstProblem == nil)
     }

@@ -143,8 +143,8 @@ struct TypedDecision {
             ("fallback", YAMLLines.schema("Fallback")), ("reasons", reasons),
             ("matched_rules", "{type: array, items: \(YAMLLines.schema("MatchedRule"))}"),
             ("warnings", "{type: array, items: \(YAMLLines.schema("Warning"))}"),
-            ("evidence", YAMLLines.schema("Evidence")), ("experiment", YAMLLines.schema("ExperimentArm")),
-            ("as_of", YAMLLines.schema("UTCTime")), ("features_seq", YAMLLines.schema("Position")),
+            ("experiment", YAMLLines.schema("ExperimentArm")), ("as_of", YAMLLines.schema("UTCTime")),
+            ("features_seq", YAMLLines.schema("Position")),
             ("latency_ms", YAMLLines.schema("LatencyMilliseconds")), ("seq", YAMLLines.schema("Position")),
         ]
         begin("\(prefix)Answer", required: properties.map(\.name), &lines)

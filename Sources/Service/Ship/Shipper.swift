@@ -15,6 +15,7 @@ final class Shipper: Sendable {
     private let shipped = Atomic<UInt64>(0)
     private let connected = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
+    private let ahead = Atomic<Bool>(false)
     private let stopped = Semaphore()
     private let wake = Semaphore()
     /// Compiles measure versions for folding; set once before the start.
@@ -56,6 +57,9 @@ final class Shipper: Sendable {
     /// Whether PostgreSQL answers the shipper.
     var isConnected: Bool { connected.load(ordering: .relaxed) }
 
+    /// Whether the database holds more of this journal than this machine's disk: an old data directory was put back.
+    var isDatabaseAhead: Bool { ahead.load(ordering: .relaxed) }
+
     /// Starts the thread; without a database it does nothing.
     func start() {
         guard let url = configuration.databaseURL else { return }
@@ -89,6 +93,8 @@ final class Shipper: Sendable {
                     continue
                 }
                 if isFinal { break }
+                // An idle connection says nothing when its server goes away.
+                try connection.query("SELECT 1", [])
                 _ = wake.wait(milliseconds: self.configuration.shipIntervalMilliseconds)
             } catch {
                 failed(error, connection)
@@ -132,6 +138,7 @@ final class Shipper: Sendable {
             observe(.database(isUp: true))
             observe(.ready)
         }
+        ahead.store(UInt64(position) > journal.durableSeq + 1, ordering: .relaxed)
         finished(through: UInt64(position) - 1)
         return UInt64(position)
     }

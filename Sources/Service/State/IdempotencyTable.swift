@@ -52,7 +52,7 @@ final class IdempotencyTable: Sendable {
     /// The effect of the claim is durable.
     func complete(_ claim: IdempotencyClaim, at position: JournalPosition, atMicros: Int64) {
         state.withLock { state in
-            if state.entries[claim.key] == nil { state.order.append((claim.key, atMicros)) }
+            state.order.append((claim.key, atMicros))
             state.entries[claim.key] = Entry(payload: claim.payload, position: position, atMicros: atMicros)
         }
     }

@@ -7,7 +7,7 @@ final class RecordIndex: Sendable {
         var records: [RecordID: JournalPosition] = [:]
         var order: [(seq: UInt64, id: RecordID)] = []
         var head = 0
-        var outcomes: [RecordID: [OutcomeFrame]] = [:]
+        var outcomes: [RecordID: [(seq: UInt64, frame: OutcomeFrame)]] = [:]
         var outcomeOrder: [(seq: UInt64, id: RecordID)] = []
     }
 
@@ -24,7 +24,7 @@ final class RecordIndex: Sendable {
     /// An outcome became durable.
     func add(_ outcome: OutcomeFrame, seq: UInt64) {
         state.withLock {
-            $0.outcomes[outcome.decisionID, default: []].append(outcome)
+            $0.outcomes[outcome.decisionID, default: []].append((seq, outcome))
             $0.outcomeOrder.append((seq, outcome.decisionID))
         }
     }
@@ -36,7 +36,7 @@ final class RecordIndex: Sendable {
 
     /// Outcomes that PostgreSQL may not have yet.
     func outcomes(_ id: RecordID) -> [OutcomeFrame] {
-        state.withLock { $0.outcomes[id] ?? [] }
+        state.withLock { $0.outcomes[id]?.map(\.frame) ?? [] }
     }
 
     /// The newest records still here, newest first.
@@ -61,7 +61,9 @@ final class RecordIndex: Sendable {
             }
             var done = 0
             while done < state.outcomeOrder.count, state.outcomeOrder[done].seq <= seq {
-                state.outcomes.removeValue(forKey: state.outcomeOrder[done].id)
+                let id = state.outcomeOrder[done].id
+                state.outcomes[id]?.removeAll { $0.seq <= seq }
+                if state.outcomes[id]?.isEmpty == true { state.outcomes.removeValue(forKey: id) }
                 done += 1
             }
             state.outcomeOrder.removeFirst(done)

@@ -25,7 +25,8 @@ public enum YAMLReader {
         var trees: [JSONTree] = []
         do {
             var budget = nodesMax
-            for node in try Yams.compose_all(yaml: text) {
+            let parser = try Parser(yaml: text)
+            while let node = try parser.nextRoot() {
                 let tree = try convert(node, depth: 0, &budget)
                 if tree != .null { trees.append(tree) }
             }
@@ -63,6 +64,11 @@ public enum YAMLReader {
 
     private static func scalar(_ scalar: Node.Scalar, _ line: Int) throws -> JSONTree {
         let text = scalar.string
+        let tag = Node.scalar(scalar).tag.description
+        guard tag.hasPrefix("tag:yaml.org,2002:") else {
+            throw YAMLProblem(message: "the tag \(tag) is not taken", line: line)
+        }
+        if tag.hasSuffix(":str") { return .string(text) }
         guard scalar.style == .plain || scalar.style == .any else { return .string(text) }
         switch text {
         case "", "~", "null", "Null", "NULL": return .null
