@@ -72,6 +72,11 @@ let tests: [Target] = [
     .testTarget(name: "JournalTests", dependencies: ["Journal", "JournalSimulation", "journal-append-forever"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
     .testTarget(name: "PostgresTests", dependencies: ["Postgres"]),
+    .testTarget(
+        name: "DecisionsTests", dependencies: ["Decisions", "DMN", "FEEL", "Features", "JSON", "Models"]),
+    .testTarget(
+        name: "ServiceTests",
+        dependencies: ["Service", "Decisions", "FEEL", "Features", "HTTP", "JSON", "Journal", "Measures"]),
     .testTarget(name: "ConformanceTests", dependencies: ["DMN"]),
 ]
 

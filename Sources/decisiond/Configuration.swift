@@ -105,7 +105,10 @@ struct ConfigurationReader {
         } catch {
             throw ConfigurationError(description: "\(file):\(error.line): \(error.message)")
         }
-        for case .object(let members) in documents {
+        for document in documents {
+            guard case .object(let members) = document else {
+                throw ConfigurationError(description: "\(file): keys and values are expected")
+            }
             for member in members {
                 guard values[member.key] != nil else {
                     let known = ConfigurationKey.all.map(\.name).joined(separator: ", ")

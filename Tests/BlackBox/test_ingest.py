@@ -471,6 +471,7 @@ def test_quarantine_filters(shop):
     assert retail.raw_hash(b"{nonsense") in {entry["id"] for entry in page["entries"]}
     page = shop.admin.get("/v1/quarantine", params={"contract": "customers"}).json()
     assert page["entries"] == []
-    for parameters in ({"cursor": "x"}, {"limit": "0"}, {"limit": "1001"}, {"colour": "red"}):
+    for parameters in ({"cursor": "x"}, {"limit": "0"}, {"limit": "1001"}, {"limit": ["5", "6"]}, {"colour": "red"},
+                       {"state": "half"}, {"class": "none"}):
         answer = shop.admin.get("/v1/quarantine", params=parameters, invalid=True)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), parameters

@@ -1,5 +1,6 @@
 """DecisionRecords: there at once, the same wherever they lie, replayable, with outcomes; and Idempotency-Keys."""
 import concurrent.futures
+import http.client
 import json
 import uuid
 
@@ -175,8 +176,13 @@ def test_every_stored_feature_counts(ready):
 @pytest.mark.parametrize("overrides, pointer", [
     ({"colour": 1}, "/colour"), ({"inputs": 1}, "/inputs"), ({"features": []}, "/features"),
     ({"inputs": {"no_such_input": 1}}, "/inputs/no_such_input"),
-    ({"features": {"no_such_view": {"x": 1}}}, "/features/no_such_view"),
+    ({"inputs": {"customer": 1}}, "/inputs/customer"),
+    ({"inputs": {"customer": None}}, "/inputs/customer"),
+    ({"inputs": {"channel": "fax"}}, "/inputs/channel"),
+    ({"features": {"no_such_view": {"x": 1}}}, "/features/no_such_view/x"),
     ({"features": {"customer_purchases": {"no_such_feature": 1}}}, "/features/customer_purchases/no_such_feature"),
+    *(({"features": {"customer_purchases": {"count_1h": value}}}, "/features/customer_purchases/count_1h")
+      for value in ("many", True, [1], {"a": 1})),
 ])
 def test_replay_refuses_what_it_cannot_change(ready, overrides, pointer):
     answer = decisions.offer(ready.admin, sample()[0])
@@ -350,6 +356,22 @@ def test_wrong_key(ready, key):
     answer = ready.admin.post(
         decisions.OFFER, json={"inputs": {"customer": "1"}}, headers={"Idempotency-Key": key}, invalid=True)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_idempotency_key"), answer.text
+
+
+def test_two_keys_in_one_request(ready):
+    """Which of two would hold? Neither is taken silently."""
+    body = json.dumps({"inputs": {"customer": "1"}}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", ready.port, timeout=daemons.PATIENCE_S)
+    connection.putrequest("POST", decisions.OFFER)
+    for name, value in [
+        ("Authorization", f"Bearer {ready.key}"), ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))), ("Idempotency-Key", str(uuid.uuid4())), ("Idempotency-Key", str(uuid.uuid4())),
+    ]:
+        connection.putheader(name, value)
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    assert answer.status == 400, answer.read()
+    connection.close()
 
 
 def test_many_at_once_with_one_key(ready):

@@ -75,6 +75,7 @@ final class Replayer: Sendable {
             let record = RecordedDecision(document.root)
         else { throw Problem(500, "record_unreadable", "The stored record does not parse.") }
         let compiled = try compile(record)
+        if !overrides.inputs.isEmpty { try checkInputs(document.root, compiled.decision) }
         guard let inputs = record.inputValues(compiled.decision) else {
             throw Problem(422, "inputs_do_not_fit", "The record's inputs do not fit the decision's types.")
         }
@@ -104,6 +105,24 @@ final class Replayer: Sendable {
                 DocumentProblem(
                     pointer: "/inputs/\(input.name)", code: "unknown_input", message: "the record has no such input"))
         }
+        for change in overrides.features {
+            switch change.value {
+            case .null, .string: break
+            case .number(let number) where number.double.isFinite: break
+            default:
+                problems.append(
+                    DocumentProblem(
+                        pointer: "/features/\(change.view)/\(change.feature)", code: "type_mismatch",
+                        message: "a number, a text or null"))
+            }
+            if case .string = change.value, case .number = record["features"]?[change.view]?["values"]?[change.feature]
+            {
+                problems.append(
+                    DocumentProblem(
+                        pointer: "/features/\(change.view)/\(change.feature)", code: "type_mismatch",
+                        message: "the record holds a number here"))
+            }
+        }
         for change in overrides.features where record["features"]?[change.view]?["values"]?[change.feature] == nil {
             problems.append(
                 DocumentProblem(
@@ -111,6 +130,14 @@ final class Replayer: Sendable {
                     message: "the record has no such feature"))
         }
         if !problems.isEmpty { throw Problem.invalid(problems) }
+    }
+
+    /// Overridden inputs must be what the decision would take.
+    private func checkInputs(_ record: JSONValue, _ decision: CompiledDecision) throws(Problem) {
+        let problems = ProblemList()
+        guard let inputs = record["inputs"], decision.readInputs(inputs, problems) != nil else {
+            throw Problem.invalid(problems.problems)
+        }
     }
 
     /// The record with the overrides put in; without any, the bytes as stored.

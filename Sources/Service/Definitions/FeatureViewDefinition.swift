@@ -80,6 +80,7 @@ struct FeatureViewDefinition: Sendable {
         guard let windows = reader.strings("windows") else {
             return [FeatureSpec(name: name, aggregate: aggregate, column: column, window: .allHistory)]
         }
+        if windows.isEmpty { problems.add(reader.path("windows"), "empty_list", "at least one window") }
         if windows.count > 1 && !name.contains("{window}") {
             problems.add(reader.path("name"), "ambiguous_name", "put {window} where the window's name goes")
         }
@@ -134,7 +135,9 @@ struct FeatureViewDefinition: Sendable {
 
     /// Microseconds of a text such as `90d`; nil for anything else.
     static func duration(_ text: String) -> Int64? {
-        guard let unit = text.last, let count = Int64(text.dropLast()), count > 0 else { return nil }
+        guard let unit = text.last, text.first?.isNumber == true, let count = Int64(text.dropLast()), count > 0 else {
+            return nil
+        }
         let seconds: Int64
         switch unit {
         case "s": seconds = 1

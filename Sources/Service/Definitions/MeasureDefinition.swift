@@ -49,6 +49,9 @@ struct MeasureDefinition: Sendable {
         let reader = TreeReader(definition.spec, at: pointer + definition.specPointer, problems)
         let streamName = reader.string("stream", required: true) ?? ""
         let decision = reader.string("decision")
+        if decision != nil && streamName != "decisions" {
+            problems.add(reader.path("decision"), "not_applicable", "only the stream of decisions has decisions")
+        }
         let stream: Stream = streamName == "decisions" ? .decisions(decision) : .contract(streamName)
         guard let schema = schemas(stream) else {
             problems.add(reader.path("stream"), "unknown_stream", "decisions, or the name of a stream contract")
@@ -66,12 +69,14 @@ struct MeasureDefinition: Sendable {
         if let aggregate, aggregate.needsOperand != (operandText != nil) {
             problems.add(reader.path("of"), "operand", "count and ratio take no `of`; the other aggregates need one")
         }
-        let filter = reader.string("filter").flatMap { compiler.compile($0, at: reader.path("filter")) }
+        let filter = reader.string("filter").flatMap {
+            compiler.compile($0, at: reader.path("filter"), isCondition: true)
+        }
         let numerator = reader.string("numerator", required: aggregate == .ratio).flatMap {
-            compiler.compile($0, at: reader.path("numerator"))
+            compiler.compile($0, at: reader.path("numerator"), isCondition: true)
         }
         let denominator = reader.string("denominator").flatMap {
-            compiler.compile($0, at: reader.path("denominator"))
+            compiler.compile($0, at: reader.path("denominator"), isCondition: true)
         }
         let dimensions = reader.objects("dimensions") { item -> (name: String, expression: Expression)? in
             guard let name = item.string("name", required: true),
@@ -112,9 +117,13 @@ struct ConditionCompiler {
     let problems: ProblemList
 
     /// The expression, or nil with a problem.
-    func compile(_ text: String, at place: String) -> Expression? {
+    func compile(_ text: String, at place: String, isCondition: Bool = false) -> Expression? {
         do {
-            return try Expression(text, in: environment, profile: .closed)
+            let expression = try Expression(text, in: environment, profile: .closed)
+            if isCondition && !expression.resultType.fits(.boolean) {
+                problems.add(place, "type_mismatch", "a condition is true or false, not \(expression.resultType.name)")
+            }
+            return expression
         } catch {
             problems.add(place, error.code.rawValue, "\(error.message) (at character \(error.offset))")
             return nil
@@ -180,6 +189,9 @@ struct KPIDefinition: Sendable {
         let target = reader.number("target")
         let atRisk = reader.number("at_risk")
         let reviewDate = reader.string("review_date")
+        if let reviewDate, FEEL.Date(reviewDate) == nil {
+            problems.add(reader.path("review_date"), "invalid_date", "a date such as 2027-03-31")
+        }
         reader.finish()
         guard problems.problems.count == before else { return nil }
         return KPIDefinition(

@@ -35,8 +35,12 @@ struct ModelDefinition: Sendable {
                     reader.path("categories") + "/\(member.key)", "type_mismatch", "a list of texts is expected")
                 continue
             }
-            categories[member.key] = items.compactMap(\.string)
-            if Set(categories[member.key] ?? []).count != items.count {
+            let names = items.compactMap(\.string)
+            categories[member.key] = names
+            if names.count != items.count {
+                problems.add(
+                    reader.path("categories") + "/\(member.key)", "type_mismatch", "a list of texts is expected")
+            } else if Set(names).count != names.count {
                 problems.add(reader.path("categories") + "/\(member.key)", "duplicate_value", "each text once")
             }
         }

@@ -61,6 +61,7 @@ struct SnapshotCompiler {
                 }
             }
             if kind == .model { addRetired(retired) }
+            if kind == .dataContract { checkReferences() }
         }
         let policySet = self.policySet()
         guard isLenient || problems.isEmpty else {
@@ -134,6 +135,21 @@ struct SnapshotCompiler {
         } catch {
             for issue in error.issues {
                 problems.add(pointer + issue.pointer.text, issue.code.rawValue, issue.message)
+            }
+        }
+    }
+
+    /// A relationship leads to the key of a reference contract of the same set.
+    private func checkReferences() {
+        for contract in contracts.values.sorted(by: { $0.name < $1.name }) {
+            for reference in contract.contract.references {
+                let table = contracts[reference.table]
+                if table?.isReference == true && table?.contract.keyField == reference.property { continue }
+                let pointer = pointers[DefinitionKey(kind: .dataContract, name: contract.name)] ?? ""
+                problems.add(
+                    pointer + "/schema/0/properties", "unknown_table",
+                    "\(reference.path.joined(separator: ".")) refers to \(reference.table).\(reference.property), which is no reference contract's key"
+                )
             }
         }
     }

@@ -116,7 +116,7 @@ struct StreamSchema: Sendable {
             }
             switch (value.kind, field.type) {
             case (.string, .string): slots[index] = value.string.map(Value.string) ?? .null
-            case (.number, .number): slots[index] = Decimal(utf8: value.raw).map(Value.number) ?? .null
+            case (.number, .number): slots[index] = (Decimal(utf8: value.raw)?.stripped).map(Value.number) ?? .null
             case (.bool, .boolean): slots[index] = value.bool.map(Value.boolean) ?? .null
             default: slots[index] = Value(value.tree(), as: field.type) ?? .null
             }

@@ -98,9 +98,12 @@ extension ServiceHandler {
     /// The request's claim of an `Idempotency-Key`; nil when it has none.
     func claim(_ request: Request, _ route: RequestRoute) throws(Problem) -> IdempotencyClaim? {
         guard let key = request.head.known(.idempotencyKey) else { return nil }
-        guard !key.isEmpty, key.utf8.count <= ServiceLimits.idempotencyKeyBytesMax else {
+        guard request.head.count(.idempotencyKey) == 1, !key.isEmpty,
+            key.utf8.count <= ServiceLimits.idempotencyKeyBytesMax
+        else {
             throw Problem(
-                400, "invalid_idempotency_key", "1 to \(ServiceLimits.idempotencyKeyBytesMax) bytes are expected.")
+                400, "invalid_idempotency_key",
+                "One key of 1 to \(ServiceLimits.idempotencyKeyBytesMax) bytes is expected.")
         }
         var hasher = Hasher128(service.hashKey)
         hasher.add(route.principal)

@@ -30,7 +30,7 @@ extension ServiceHandler {
                         message: "parameters are \(entityName), as_of and known_at"))
             }
         }
-        if entity == nil {
+        if entity == nil || entity?.isEmpty == true {
             problems.append(
                 DocumentProblem(
                     pointer: "/query/\(entityName)", code: "missing_parameter", message: "the entity's key is required")
@@ -38,6 +38,11 @@ extension ServiceHandler {
         }
         let now = service.clock.now()
         let time = asOf ?? now
+        if time > now + ServiceLimits.futureMicrosMax {
+            problems.append(
+                DocumentProblem(
+                    pointer: "/query/as_of", code: "in_the_future", message: "as_of lies ahead of the clock"))
+        }
         let knownAt = Self.knownAt(knownAtText, asOf: asOf, &problems)
         guard problems.isEmpty, let entity else { throw Problem.invalid(problems) }
         if asOf != nil, let refused = authorize(route, "features.as_of", AccessResource(type: "feature_view", id: name))

@@ -91,6 +91,17 @@ final class ServiceHandler: HTTPHandler {
 
     /// What is wrong with a request before anybody asks who sent it: its query and its media type.
     private static func shapeProblem(_ head: RequestHead, _ operation: Operation) -> Problem? {
+        var seen: Set<String> = []
+        var repeated: [DocumentProblem] = []
+        head.forEachQueryParameter { key, _ in
+            if !seen.insert(key).inserted {
+                repeated.append(
+                    DocumentProblem(
+                        pointer: JSONPointer(tokens: ["query", key]).text, code: "duplicate_parameter",
+                        message: "this parameter stands twice"))
+            }
+        }
+        if !repeated.isEmpty { return Problem.invalid(repeated) }
         if let known = operation.queryParameters {
             var problems: [DocumentProblem] = []
             head.forEachQueryParameter { key, _ in

@@ -80,6 +80,37 @@ public struct ContractCheckReport: Sendable {
             broken.isEmpty
                 ? "ok validity: no event breaks the contract" : "FAIL validity: \(events - sound) of \(events) events")
         isBroken = !broken.isEmpty
+        for (path, rule) in contract.contract.qualityRules {
+            let index = schema.fields.firstIndex { $0.pointer.tokens == path }
+            judge(rule, path, rows: sound, nulls: index.map { sound - present[$0] }, duplicates: duplicates)
+        }
+    }
+
+    /// One line for a quality rule of the contract; a rule that a file cannot answer says so.
+    private mutating func judge(_ rule: QualityRule, _ path: [String], rows: Int, nulls: Int?, duplicates: Int) {
+        let name = rule.name ?? rule.pointer.text
+        let measured: Int?
+        switch rule.metric {
+        case .rowCount: measured = rows
+        case .nullValues: measured = nulls
+        case .duplicateValues(let properties) where properties.isEmpty && path.isEmpty: measured = duplicates
+        default: measured = nil
+        }
+        guard let measured, let comparison = rule.comparison else {
+            lines.append("-- quality \(name): not evaluated on a file")
+            return
+        }
+        var number = JSONNumber(Int64(measured))
+        if case .percent = rule.unit {
+            guard rows > 0, let share = JSONNumber(shortest: Double(measured) * 100 / Double(rows)) else {
+                lines.append("-- quality \(name): no rows")
+                return
+            }
+            number = share
+        }
+        let holds = comparison.holds(number)
+        lines.append("\(holds ? "ok" : "FAIL") quality \(name): \(number.text)")
+        if !holds { isBroken = true }
     }
 
     private static func violation(

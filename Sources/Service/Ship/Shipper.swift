@@ -184,6 +184,14 @@ final class Shipper: Sendable {
             try Self.copy(batch.events, ShipBatch.eventTarget, connection)
             try Self.copy(batch.decisions, ShipBatch.decisionTarget, connection)
             try Self.copy(batch.outcomes, ShipBatch.outcomeTarget, connection)
+            if batch.outcomes.rowCount > 0 {
+                try connection.query(
+                    """
+                    UPDATE decisiond.outcome o SET decision = d.decision, decided_us = d.decided_us
+                    FROM decisiond.decision_record d
+                    WHERE d.id = o.decision_id AND o.journal_id = $1 AND o.seq BETWEEN $2 AND $3
+                    """, [.uuid(journalUUID), .int64(Int64(batch.firstSeq)), .int64(Int64(batch.lastSeq))])
+            }
             try Self.copy(batch.access, ShipBatch.accessTarget, connection)
             if batch.quarantine.rowCount > 0 {
                 try Self.copy(batch.quarantine, ShipBatch.quarantineTarget, connection)

@@ -40,6 +40,9 @@ final class QuarantineTable: Sendable {
             if var known = state.entries[frame.key] {
                 known.count += 1
                 known.lastMicros = frame.ingestMicros
+                if !known.isOpen, let identity = Self.identity(frame.source, frame.id) {
+                    state.bySource[identity, default: []].append(frame.key)
+                }
                 known.isOpen = true
                 state.entries[frame.key] = known
                 return

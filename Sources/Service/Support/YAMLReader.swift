@@ -42,8 +42,12 @@ public enum YAMLReader {
         let line = node.mark?.line ?? 0
         budget -= 1
         if depth > depthMax || budget < 0 { throw YAMLProblem(message: "nested too deeply or too large", line: line) }
+        let tag = node.tag.description
+        guard tag.hasPrefix("tag:yaml.org,2002:") else {
+            throw YAMLProblem(message: "the tag \(tag) is not taken", line: line)
+        }
         switch node {
-        case .scalar(let scalar): return try self.scalar(scalar, line)
+        case .scalar(let scalar): return try self.scalar(scalar, isText: tag.hasSuffix(":str"))
         case .sequence(let sequence):
             return .array(try sequence.map { try convert($0, depth: depth + 1, &budget) })
         case .mapping(let mapping):
@@ -62,14 +66,9 @@ public enum YAMLReader {
         }
     }
 
-    private static func scalar(_ scalar: Node.Scalar, _ line: Int) throws -> JSONTree {
+    private static func scalar(_ scalar: Node.Scalar, isText: Bool) throws -> JSONTree {
         let text = scalar.string
-        let tag = Node.scalar(scalar).tag.description
-        guard tag.hasPrefix("tag:yaml.org,2002:") else {
-            throw YAMLProblem(message: "the tag \(tag) is not taken", line: line)
-        }
-        if tag.hasSuffix(":str") { return .string(text) }
-        guard scalar.style == .plain || scalar.style == .any else { return .string(text) }
+        guard !isText, scalar.style == .plain || scalar.style == .any else { return .string(text) }
         switch text {
         case "", "~", "null", "Null", "NULL": return .null
         case "true", "True", "TRUE": return .bool(true)

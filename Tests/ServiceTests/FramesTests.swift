@@ -1,0 +1,212 @@
+import JSON
+import Testing
+
+@testable import Service
+
+@Suite struct FramesTests {
+    static func encode(_ body: (inout ByteWriter) -> Void) -> [UInt8] {
+        var writer = ByteWriter()
+        body(&writer)
+        return writer.bytes
+    }
+
+    /// Every body's decoder, by frame type: throws what it throws, keeps nothing.
+    static let decoders: [FrameType: @Sendable (UnsafeRawBufferPointer) throws(FrameError) -> Void] = [
+        .event: { (bytes) throws(FrameError) in _ = try EventFrame.decode(bytes) },
+        .quarantine: { (bytes) throws(FrameError) in _ = try QuarantineFrame.decode(bytes) },
+        .duplicates: { (bytes) throws(FrameError) in _ = try DuplicatesFrame.decode(bytes) },
+        .decision: { (bytes) throws(FrameError) in _ = try DecisionFrame.decode(bytes) },
+        .outcome: { (bytes) throws(FrameError) in _ = try OutcomeFrame.decode(bytes) },
+        .access: { (bytes) throws(FrameError) in _ = try AccessFrame.decode(bytes) },
+        .activation: { (bytes) throws(FrameError) in _ = try ActivationFrame.decode(bytes) },
+        .key: { (bytes) throws(FrameError) in _ = try KeyFrame.decode(bytes) },
+    ]
+
+    static func decodes(_ type: FrameType, _ bytes: [UInt8]) -> Bool {
+        bytes.withUnsafeBytes { buffer in
+            do {
+                try decoders[type]?(buffer)
+                return true
+            } catch {
+                return false
+            }
+        }
+    }
+
+    static func sample(_ type: FrameType, _ random: inout SeededGenerator) -> [UInt8] {
+        let texts = (0..<6).map { _ in random.text() }
+        let words = (0..<4).map { _ in random.next() }
+        let claim: IdempotencyClaim? =
+            Bool.random(using: &random)
+            ? IdempotencyClaim(key: Hash128(high: words[0], low: words[1]), payload: words[2]) : nil
+        let raw = random.bytes(Int.random(in: 0...40, using: &random))
+        let id = RecordID(high: words[0], low: words[3])
+        let time = Int64(bitPattern: words[3])
+        let optional: String? = Bool.random(using: &random) ? texts[5] : nil
+        switch type {
+        case .event:
+            return encode { writer in
+                texts.withBuffers { parts in
+                    EventFrame(
+                        contract: parts[0], contractVersion: UInt32(truncatingIfNeeded: words[1]), ingestMicros: time,
+                        eventMicros: time &- 5, contentHash: words[2], source: parts[1],
+                        id: parts[2], type: parts[3], subject: parts[4], raw: parts[5]
+                    ).encode(into: &writer)
+                }
+            }
+        case .quarantine:
+            return encode {
+                QuarantineFrame(
+                    key: raw, ingestMicros: time, violationClass: texts[0], code: texts[1], pointer: texts[2],
+                    message: texts[3], contract: optional, source: nil, id: texts[4], principal: texts[5],
+                    rawSize: 7, raw: raw
+                ).encode(into: &$0)
+            }
+        case .duplicates:
+            return encode {
+                DuplicatesFrame(contract: texts[0], ingestMicros: time, count: 3, contentDiffers: 1).encode(into: &$0)
+            }
+        case .decision:
+            return encode { writer in
+                texts.withBuffers { parts in
+                    DecisionFrame(
+                        id: id, decidedMicros: time, claim: claim, decision: parts[0], version: 9, entity: parts[1],
+                        record: parts[2]
+                    ).encode(into: &writer)
+                }
+            }
+        case .outcome:
+            return encode {
+                OutcomeFrame(
+                    id: id, decisionID: RecordID(high: words[2], low: words[1]), atMicros: time, principal: texts[0],
+                    claim: claim, body: raw
+                ).encode(into: &$0)
+            }
+        case .access:
+            return encode {
+                AccessFrame(
+                    atMicros: time, principal: texts[0], action: texts[1], resourceType: texts[2],
+                    resourceID: texts[3], permitted: Bool.random(using: &random), body: raw
+                ).encode(into: &$0)
+            }
+        case .activation:
+            return encode {
+                ActivationFrame(
+                    kind: texts[0], name: texts[1], version: 4, isRetired: Bool.random(using: &random),
+                    atMicros: time, principal: texts[2], comment: texts[3], body: raw
+                ).encode(into: &$0)
+            }
+        case .key:
+            return encode {
+                KeyFrame(
+                    id: texts[0], name: texts[1], hash: raw, roles: Array(texts[2...4]), createdMicros: time,
+                    expiresMicros: 0, revokedMicros: -1
+                ).encode(into: &$0)
+            }
+        }
+    }
+
+    /// Decoding and encoding again gives the same bytes, so every field travels.
+    static func again(_ type: FrameType, _ bytes: [UInt8]) throws -> [UInt8] {
+        try bytes.withUnsafeBytes { buffer in
+            var writer = ByteWriter()
+            switch type {
+            case .event: try EventFrame.decode(buffer).encode(into: &writer)
+            case .quarantine: try QuarantineFrame.decode(buffer).encode(into: &writer)
+            case .duplicates: try DuplicatesFrame.decode(buffer).encode(into: &writer)
+            case .decision: try DecisionFrame.decode(buffer).encode(into: &writer)
+            case .outcome: try OutcomeFrame.decode(buffer).encode(into: &writer)
+            case .access: try AccessFrame.decode(buffer).encode(into: &writer)
+            case .activation: try ActivationFrame.decode(buffer).encode(into: &writer)
+            case .key: try KeyFrame.decode(buffer).encode(into: &writer)
+            }
+            return writer.bytes
+        }
+    }
+
+    @Test(arguments: FrameType.allCases) func roundTrip(_ type: FrameType) throws {
+        var random = SeededGenerator(UInt64(type.rawValue))
+        for _ in 0..<200 {
+            let bytes = Self.sample(type, &random)
+            #expect(try Self.again(type, bytes) == bytes)
+        }
+    }
+
+    @Test(arguments: FrameType.allCases) func everyTruncationThrows(_ type: FrameType) {
+        var random = SeededGenerator(UInt64(type.rawValue) + 100)
+        for _ in 0..<20 {
+            let bytes = Self.sample(type, &random)
+            for length in 0..<bytes.count where Self.decodes(type, Array(bytes[..<length])) {
+                Issue.record("\(type): \(length) of \(bytes.count) bytes decode")
+            }
+        }
+    }
+
+    @Test(arguments: FrameType.allCases) func randomAndChangedBytesNeverTrap(_ type: FrameType) {
+        var random = SeededGenerator(UInt64(type.rawValue) + 200)
+        for _ in 0..<5_000 { _ = Self.decodes(type, random.bytes(Int.random(in: 0...80, using: &random))) }
+        for _ in 0..<2_000 {
+            var bytes = Self.sample(type, &random)
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+            }
+            _ = Self.decodes(type, bytes)
+        }
+    }
+
+    /// The numbers are part of the journal's format.
+    @Test func frameNumbers() {
+        let numbers = Dictionary(uniqueKeysWithValues: FrameType.allCases.map { ("\($0)", $0.rawValue) })
+        let known: [String: UInt8] = [
+            "event": 1, "quarantine": 2, "duplicates": 3, "decision": 4, "outcome": 5, "access": 6, "activation": 7,
+            "key": 8,
+        ]
+        #expect(numbers == known)
+    }
+
+    @Test func fieldsOfADecision() throws {
+        let claim = IdempotencyClaim(key: Hash128(high: 1, low: 2), payload: 3)
+        let id = RecordID(high: 10, low: 11)
+        let bytes = Self.encode { writer in
+            ["offer", "c1", "{}"].withBuffers { parts in
+                DecisionFrame(
+                    id: id, decidedMicros: -5, claim: claim, decision: parts[0], version: 7, entity: parts[1],
+                    record: parts[2]
+                ).encode(into: &writer)
+            }
+        }
+        try bytes.withUnsafeBytes { buffer in
+            let frame = try DecisionFrame.decode(buffer)
+            #expect(frame.id == id && frame.decidedMicros == -5 && frame.claim == claim && frame.version == 7)
+            #expect(String(decoding: frame.decision, as: UTF8.self) == "offer")
+            #expect(String(decoding: frame.entity, as: UTF8.self) == "c1")
+            #expect(String(decoding: frame.record, as: UTF8.self) == "{}")
+        }
+    }
+
+    @Test func theErrorSaysWhatWasRead() {
+        #expect(throws: FrameError(what: "event contract version")) {
+            try [UInt8](repeating: 0, count: 6).withUnsafeBytes { _ = try EventFrame.decode($0) }
+        }
+        #expect(throws: FrameError(what: "event contract")) {
+            try [UInt8](repeating: 255, count: 60).withUnsafeBytes { _ = try EventFrame.decode($0) }
+        }
+    }
+}
+
+extension [String] {
+    /// The texts' UTF-8 bytes while `body` runs.
+    func withBuffers(_ body: ([UnsafeRawBufferPointer]) -> Void) {
+        let joined = flatMap { [UInt8]($0.utf8) }
+        joined.withUnsafeBytes { all in
+            var start = 0
+            var parts: [UnsafeRawBufferPointer] = []
+            for text in self {
+                let end = start + text.utf8.count
+                parts.append(UnsafeRawBufferPointer(rebasing: all[start..<end]))
+                start = end
+            }
+            body(parts)
+        }
+    }
+}

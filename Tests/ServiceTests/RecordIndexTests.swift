@@ -1,0 +1,77 @@
+import JSON
+import Journal
+import Testing
+
+@testable import Service
+
+@Suite struct RecordIndexTests {
+    static func id(_ number: UInt64) -> RecordID { RecordID(high: 0, low: number) }
+    static func position(_ number: UInt32) -> JournalPosition { JournalPosition(segment: 1, offset: number) }
+
+    static func outcome(_ number: UInt64, of decision: UInt64) -> OutcomeFrame {
+        OutcomeFrame(
+            id: id(number), decisionID: id(decision), atMicros: 0, principal: "p", claim: nil, body: [UInt8(number)])
+    }
+
+    static func filled() -> RecordIndex {
+        let index = RecordIndex()
+        for number in 1...5 as ClosedRange<UInt64> {
+            index.add(id(number), at: position(UInt32(number)), seq: number * 10)
+        }
+        return index
+    }
+
+    @Test func recordsUntilShipped() {
+        let index = Self.filled()
+        #expect(index.position(Self.id(3)) == Self.position(3) && index.position(Self.id(9)) == nil)
+        index.shipped(through: 29)
+        #expect(index.count == 3 && index.position(Self.id(2)) == nil && index.position(Self.id(3)) != nil)
+        index.shipped(through: 30)
+        #expect(index.count == 2 && index.position(Self.id(3)) == nil)
+        index.shipped(through: 10)
+        #expect(index.count == 2)
+        index.shipped(through: .max)
+        #expect(index.count == 0 && index.newest(limit: 10).isEmpty)
+    }
+
+    @Test func newestFirst() {
+        let index = Self.filled()
+        #expect(index.newest(limit: 2).map(\.seq) == [50, 40])
+        #expect(index.newest(limit: 0).isEmpty)
+        index.shipped(through: 20)
+        #expect(index.newest(limit: 10).map(\.seq) == [50, 40, 30])
+        #expect(index.newest(limit: 10).map(\.position) == [5, 4, 3].map { Self.position($0) })
+    }
+
+    @Test func outcomesUntilShipped() {
+        let index = RecordIndex()
+        index.add(Self.outcome(1, of: 7), seq: 10)
+        index.add(Self.outcome(2, of: 8), seq: 20)
+        #expect(index.outcomes(Self.id(7)).map(\.body) == [[1]])
+        index.shipped(through: 10)
+        #expect(index.outcomes(Self.id(7)).isEmpty && index.outcomes(Self.id(8)).count == 1)
+    }
+
+    /// PostgreSQL has only what was shipped: a later outcome of the same decision stays visible.
+    @Test func aLaterOutcomeOfTheSameDecisionStays() {
+        let index = RecordIndex()
+        for number in 1...3 as ClosedRange<UInt64> { index.add(Self.outcome(number, of: 7), seq: number * 10) }
+        index.shipped(through: 10)
+        #expect(index.outcomes(Self.id(7)).map(\.body) == [[2], [3]])
+        index.shipped(through: 20)
+        #expect(index.outcomes(Self.id(7)).map(\.body) == [[3]])
+        index.shipped(through: 30)
+        #expect(index.outcomes(Self.id(7)).isEmpty)
+    }
+
+    @Test func manyRecords() {
+        let index = RecordIndex()
+        for number in 1...20_000 as ClosedRange<UInt64> {
+            index.add(Self.id(number), at: Self.position(UInt32(number)), seq: number)
+            if number % 3 == 0 { index.shipped(through: number / 2) }
+        }
+        #expect(index.count == 20_000 - 9_999)
+        #expect(index.newest(limit: 3).map(\.seq) == [20_000, 19_999, 19_998])
+        #expect(index.newest(limit: 30_000).count == index.count)
+    }
+}
