@@ -30,27 +30,40 @@ final class QualityLedger: Sendable {
     /// Hours kept in memory for each contract; older ones can be computed from PostgreSQL.
     static let hoursMax = 24 * 92
 
-    private let ledgers = Mutex<[String: Ledger]>([:])
+    /// An hour in place, so that counting an event copies nothing.
+    private final class Cell {
+        var hour = Hour(nulls: [])
+    }
+
+    private struct State {
+        var contracts: [String: [Int64: Cell]] = [:]
+    }
+
+    private let state = Mutex(State())
 
     /// An event was accepted.
     func addAccepted(_ contract: ContractEntry, _ root: JSONValue, _ event: EventFrame) {
         let fields = contract.countedFields
-        ledgers.withLock { ledgers in
-            Self.update(&ledgers, contract.name, event.ingestMicros, fields: fields.count) { hour in
+        var missing: [Int] = []
+        // A required field of an accepted event is there.
+        for (index, field) in fields.enumerated() where !field.isRequired {
+            if root.value(at: field.pointer)?.isNull ?? true { missing.append(index) }
+        }
+        let (name, ingestMicros, eventMicros) = (contract.name, event.ingestMicros, event.eventMicros)
+        state.withLock { [missing] state in
+            Self.update(&state, name, ingestMicros, fields: fields.count) { hour in
                 hour.accepted += 1
-                hour.lastEventMicros = max(hour.lastEventMicros, event.eventMicros)
-                hour.lastIngestMicros = max(hour.lastIngestMicros, event.ingestMicros)
-                for (index, field) in fields.enumerated() {
-                    if root.value(at: field.pointer)?.isNull ?? true { hour.nulls[index] += 1 }
-                }
+                hour.lastEventMicros = max(hour.lastEventMicros, eventMicros)
+                hour.lastIngestMicros = max(hour.lastIngestMicros, ingestMicros)
+                for index in missing { hour.nulls[index] += 1 }
             }
         }
     }
 
     /// Lines repeated accepted events.
     func add(_ frame: DuplicatesFrame) {
-        ledgers.withLock { ledgers in
-            Self.update(&ledgers, frame.contract, frame.ingestMicros, fields: 0) { hour in
+        state.withLock { state in
+            Self.update(&state, frame.contract, frame.ingestMicros, fields: 0) { hour in
                 hour.duplicates += Int(frame.count)
                 hour.contentDiffers += Int(frame.contentDiffers)
             }
@@ -59,31 +72,34 @@ final class QualityLedger: Sendable {
 
     /// A line was quarantined.
     func add(_ frame: QuarantineFrame) {
-        ledgers.withLock { ledgers in
-            Self.update(&ledgers, frame.contract ?? Self.unattributed, frame.ingestMicros, fields: 0) { hour in
+        state.withLock { state in
+            Self.update(&state, frame.contract ?? Self.unattributed, frame.ingestMicros, fields: 0) { hour in
                 hour.quarantined[frame.code, default: 0] += 1
                 hour.lastIngestMicros = max(hour.lastIngestMicros, frame.ingestMicros)
             }
         }
     }
 
-    /// A contract's counters.
-    func ledger(_ contract: String) -> Ledger { ledgers.withLock { $0[contract] ?? Ledger() } }
+    /// A contract's counters, copied.
+    func ledger(_ contract: String) -> Ledger {
+        state.withLock { state in Ledger(hours: (state.contracts[contract] ?? [:]).mapValues(\.hour)) }
+    }
 
     private static func update(
-        _ ledgers: inout [String: Ledger], _ contract: String, _ ingestMicros: Int64, fields: Int,
-        _ body: (inout Hour) -> Void
+        _ state: inout State, _ contract: String, _ ingestMicros: Int64, fields: Int, _ body: (inout Hour) -> Void
     ) {
         let start = ingestMicros - ((ingestMicros % hourMicros) + hourMicros) % hourMicros
-        var hour = ledgers[contract]?.hours[start] ?? Hour(nulls: [])
-        ledgers[contract]?.hours[start] = nil
-        while hour.nulls.count < fields { hour.nulls.append(0) }
-        body(&hour)
-        ledgers[contract, default: Ledger()].hours[start] = hour
-        if let count = ledgers[contract]?.hours.count, count > hoursMax,
-            let oldest = ledgers[contract]?.hours.keys.min()
-        {
-            ledgers[contract]?.hours.removeValue(forKey: oldest)
+        if let cell = state.contracts[contract]?[start] {
+            while cell.hour.nulls.count < fields { cell.hour.nulls.append(0) }
+            body(&cell.hour)
+            return
+        }
+        let cell = Cell()
+        cell.hour.nulls = Array(repeating: 0, count: fields)
+        body(&cell.hour)
+        state.contracts[contract, default: [:]][start] = cell
+        if let hours = state.contracts[contract], hours.count > hoursMax, let oldest = hours.keys.min() {
+            state.contracts[contract]?.removeValue(forKey: oldest)
         }
     }
 }
