@@ -76,7 +76,9 @@ let tests: [Target] = [
         name: "DecisionsTests", dependencies: ["Decisions", "DMN", "FEEL", "Features", "JSON", "Models"]),
     .testTarget(
         name: "ServiceTests",
-        dependencies: ["Service", "Decisions", "FEEL", "Features", "HTTP", "JSON", "Journal", "Measures"]),
+        dependencies: [
+            "Service", "Contracts", "Decisions", "FEEL", "Features", "HTTP", "JSON", "Journal", "Measures",
+        ]),
     .testTarget(name: "ConformanceTests", dependencies: ["DMN"]),
 ]
 

@@ -73,7 +73,7 @@ def test_check_accepts_the_demo():
     ("policies/roles.policy.yaml", "effect: forbid", "effect: maybe", "/effect", None),
     ("contracts/retail_events.odcs.yaml", "multipleOf: 0.01", "multipleOf: -1", "/multipleOf", None),
     ("contracts/retail_events.odcs.yaml", "logicalType: integer", "logicalType: int", "/logicalType", None),
-    ("contracts/retail_events.odcs.yaml", "to: customers.customer_id", "to: clients.id", "/relationships/0", None),
+    ("contracts/retail_events.odcs.yaml", "to: customers.customer_id", "to: clients.id", "/properties", "unknown_table"),
 ])
 def test_check_names_file_place_and_code_of_what_is_wrong(tmp_path, file, old, new, place, code):
     demo = tmp_path / "demo"

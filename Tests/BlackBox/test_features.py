@@ -117,7 +117,8 @@ def post(daemon, event):
 def quiet_customer(number):
     """A known customer without events in the file."""
     active = {row["customer"] for row in retail.rows("data/events/clean.csv.gz")}
-    return [row["customer_id"] for row in retail.rows("data/events/customers.csv") if row["customer_id"] not in active][number]
+    known = [row["customer_id"] for row in retail.rows("data/events/customers.csv")]
+    return [customer for customer in known if customer not in active][number]
 
 
 def test_an_event_is_served_once_acknowledged(loaded):
@@ -196,7 +197,8 @@ def test_refused_parameters(loaded, path, parameters, status, code, pointer):
 
 
 @pytest.mark.parametrize("name, values", [
-    ("customer", ["1", "2"]), ("as_of", ["2011-01-01T00:00:00Z", "2011-02-01T00:00:00Z"]), ("known_at", ["latest", "latest"])])
+    ("customer", ["1", "2"]), ("as_of", ["2011-01-01T00:00:00Z", "2011-02-01T00:00:00Z"]),
+    ("known_at", ["latest", "latest"])])
 def test_repeated_parameters(loaded, name, values):
     """Neither value of a parameter that stands twice is taken silently."""
     parameters = [(name, value) for value in values] + ([("customer", "1")] if name != "customer" else [])

@@ -56,7 +56,7 @@ OPERATIONS = {
                      {"data": b"x", "headers": {"Content-Type": "application/octet-stream"}}), set()),
     "listKeys": (("GET", "/v1/keys"), {"operator"}),
     "createKey": (("POST", "/v1/keys", {"json": {"name": "made-by-a-test", "roles": ["nobody"]}}), set()),
-    "revokeKey": (("DELETE", "/v1/keys/nothing"), set()),
+    "revokeKey": (("DELETE", "/v1/keys/000000000000"), set()),
     "listAccessLog": (("GET", "/v1/access-log"), {"auditor"}),
     "evaluateAccess": (("POST", "/access/v1/evaluation", {"json": QUESTION}), {"crm"}),
     "evaluateAccessBatch": (("POST", "/access/v1/evaluations", {"json": {"evaluations": [QUESTION]}}), {"crm"}),
@@ -146,7 +146,8 @@ def test_a_key_is_taken_from_nowhere_else(daemon):
     session = daemon.anonymous()
     for options in ({"headers": {"X-API-Key": daemon.key}}, {"cookies": {"key": daemon.key}}):
         assert session.get("/v1/usage", **options).status_code == 401
-    assert session.get(f"/v1/usage?key={daemon.key}&access_token={daemon.key}", invalid=True).status_code == 401
+    for name in ("key", "access_token"):
+        assert session.get(f"/v1/usage?{name}={daemon.key}", invalid=True).status_code in (401, 422)
 
 
 def test_public_operations_need_no_key(daemon):

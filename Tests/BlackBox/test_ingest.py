@@ -205,8 +205,8 @@ def test_every_line_ends_as_its_label_says(make_daemon, way):
     daemon.wait_shipped()
     check_database(daemon, manifest)
     check_quarantine(daemon, lines, labels, times=1)
-    stored = {row[0]: int(row[1]) for row in daemon.sql("SELECT id, seq FROM decisiond.event WHERE contract = 'retail_events'")}
-    assert stored == {
+    stored = daemon.sql("SELECT id, seq FROM decisiond.event WHERE contract = 'retail_events'")
+    assert {identity: int(seq) for identity, seq in stored} == {
         labels[index]["id"]: result["seq"] for index, result in first.results.items() if result["status"] == "accepted"}
     before = served_sample(daemon)
 

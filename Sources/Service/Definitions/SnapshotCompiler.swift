@@ -147,11 +147,24 @@ struct SnapshotCompiler {
                 if table?.isReference == true && table?.contract.keyField == reference.property { continue }
                 let pointer = pointers[DefinitionKey(kind: .dataContract, name: contract.name)] ?? ""
                 problems.add(
-                    pointer + "/schema/0/properties", "unknown_table",
+                    pointer + Self.pointer(of: reference.path, in: contract.contract.contract.document),
+                    "unknown_table",
                     "\(reference.path.joined(separator: ".")) refers to \(reference.table).\(reference.property), which is no reference contract's key"
                 )
             }
         }
+    }
+
+    /// Where the relationship of a property stands in an ODCS document.
+    private static func pointer(of path: [String], in document: JSONTree) -> String {
+        var pointer = "/schema/0"
+        var properties = document["schema"]?[0]?["properties"]?.array ?? []
+        for name in path {
+            guard let index = properties.firstIndex(where: { $0["name"]?.string == name }) else { break }
+            pointer += "/properties/\(index)"
+            properties = properties[index]["properties"]?.array ?? []
+        }
+        return pointer + "/relationships/0"
     }
 
     private func schema(_ stream: MeasureDefinition.Stream) -> StreamSchema? {

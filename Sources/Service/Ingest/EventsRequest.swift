@@ -71,6 +71,7 @@ final class EventsRequest: Sendable {
     ) {
         var start = 0
         var number = 0
+        workspace.newKeys.removeAll(keepingCapacity: true)
         repeat {
             let end = min(slices.count, start + ServiceLimits.eventsPerSlice)
             progress.withLock { $0.slices.append((0, [])) }

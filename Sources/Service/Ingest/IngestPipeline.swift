@@ -22,6 +22,14 @@ final class IngestWorkspace {
     let parser = JSONParser(limits: JSONLimits(bytesMax: ServiceLimits.eventBytesMax, depthMax: 64))
     let bodyParser = JSONParser(limits: JSONLimits(bytesMax: 1 << 30, depthMax: 66))
     var writer = ByteWriter()
+    /// Keys of reference rows earlier in the same request: they stand before what refers to them, also in the journal.
+    var newKeys: Set<ReferenceKey> = []
+}
+
+/// A key of a reference table.
+struct ReferenceKey: Hashable, Sendable {
+    let table: String
+    let key: String
 }
 
 /// Checks events, finds duplicates, appends what remains: the way in.
@@ -210,9 +218,15 @@ final class IngestPipeline: Sendable {
             return .failed(failure(violation, root, contract.name))
         }
         let missing = contract.contract.checkReferences(event) { reference, key in
-            state.references.contains(table: reference.table, key: String(decoding: key, as: UTF8.self))
+            let key = String(decoding: key, as: UTF8.self)
+            return state.references.contains(table: reference.table, key: key)
+                || workspace.newKeys.contains(ReferenceKey(table: reference.table, key: key))
         }
         if let missing { return .failed(failure(missing, root, contract.name)) }
+        contract.contract.withKey(of: event) { key in
+            _ = workspace.newKeys.insert(
+                ReferenceKey(table: contract.name, key: String(decoding: key, as: UTF8.self)))
+        }
         return encode(event, root, bytes, contract, now, workspace)
     }
 

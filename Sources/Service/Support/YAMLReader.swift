@@ -32,10 +32,21 @@ public enum YAMLReader {
             }
         } catch let problem as YAMLProblem {
             throw problem
+        } catch let error as YamlError {
+            throw problem(error)
         } catch {
             throw YAMLProblem(message: "\(error)", line: 0)
         }
         return trees
+    }
+
+    private static func problem(_ error: YamlError) -> YAMLProblem {
+        switch error {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            return YAMLProblem(message: problem, line: mark.line)
+        default: return YAMLProblem(message: "\(error)", line: 0)
+        }
     }
 
     private static func convert(_ node: Node, depth: Int, _ budget: inout Int) throws -> JSONTree {
