@@ -95,6 +95,11 @@ enum ServiceLimits {
     static let keysMax = 10_000
     /// Characters of an Idempotency-Key.
     static let idempotencyKeyBytesMax = 256
+    /// Bytes of an event's source, id, type and subject, and of a decision's entity: PostgreSQL indexes them, and an index
+    /// row holds at most 2,704 bytes.
+    static let identityBytesMax = 512
+    /// Dimensions of one measure: their values together are a key of the rollup table.
+    static let measureDimensionsMax = 6
     /// How far as_of may lie ahead of the clock [microseconds]: five minutes.
     static let futureMicrosMax: Int64 = 300_000_000
     /// Access-log entries that memory can show before they are shipped.

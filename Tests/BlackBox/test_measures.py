@@ -380,16 +380,18 @@ def test_late_events_change_their_own_bucket(measured):
 
 def test_values_past_the_cardinality_limit_are_flagged(make_daemon):
     daemon = make_daemon()
-    events = [{
-        "specversion": "1.0", "id": f"u{number}", "source": "/t", "type": "com.example.retail.customer", "subject": f"u{number}",
-        "time": "2026-01-01T00:00:00Z", "data": {"customer_id": f"u{number}", "country": f"country {number}"},
-    } for number in range(12000)]
     measure = {"kind": "Measure", "name": "people", "spec": {
-        "stream": "customers", "aggregate": "count", "dimensions": [{"name": "country", "expression": "country"}]}}
+        "stream": "retail_events", "aggregate": "count", "dimensions": [{"name": "country", "expression": "data.country"}]}}
     answer = daemon.admin.post("/v1/definitions/apply", json={"definitions": [measure]})
     assert answer.status_code == 200, answer.text
-    for start in range(0, len(events), 3000):
-        body = "\n".join(json.dumps(event) for event in events[start:start + 3000])
+    customer = {"specversion": "1.0", "id": "c", "source": "/crm", "type": "com.example.retail.customer", "subject": "c",
+                "time": "2026-01-01T00:00:00Z", "data": {"customer_id": "c"}}
+    assert daemon.admin.post("/v1/events", json=customer).json()["accepted"] == 1
+    purchase = {**customer, "type": "com.example.retail.purchase"}
+    for start in range(0, 12000, 3000):
+        body = "\n".join(json.dumps({
+            **purchase, "source": "/p", "id": str(number), "data": {"product": "p", "quantity": 1, "amount": 1, "country": f"country {number}"},
+        }) for number in range(start, start + 3000))
         answer = daemon.admin.post("/v1/events?results=problems", data=body, headers={"Content-Type": retail.NDJSON})
         assert answer.json()["accepted"] == 3000, answer.text[:500]
     result = query(daemon, measures=["people"], dimensions=["country"], limit=50000)

@@ -1,4 +1,6 @@
+import Foundation
 import Postgres
+import Synchronization
 import Testing
 
 @Suite struct SchemaTests {
@@ -62,26 +64,42 @@ import Testing
         try advance(connection, 12, 12, epoch: 1)
     }
 
-    @Test func aTransactionInFlightIsWaitedFor() async throws {
+    /// What the reader's own thread found; nil until it has.
+    private final class Finding: Sendable {
+        let value = Mutex<Result<Int64?, any Error>?>(nil)
+    }
+
+    @Test func aTransactionInFlightIsWaitedFor() throws {
         let connection = try TestCluster.shared.connectMigrated()
         try connection.begin()
         try advance(connection, 1, 7)
         var configuration = connection.configuration
         // The lock is held until the watcher has seen the wait, however busy the machine is.
-        configuration.lockTimeout = .seconds(600)
-        configuration.statementTimeout = .seconds(600)
+        configuration.lockTimeout = .seconds(300)
+        configuration.statementTimeout = .seconds(300)
+        let settings = configuration
+        let finding = Finding()
+        // A thread of its own: the pool of the tests may be as small as the number of tests that block.
         // The very first transaction of a journal, whose row no other session can see yet.
-        let reader = Task { () -> Int64? in
-            let other = PostgresConnection(configuration)
-            return try other.integer("SELECT decisiond.ship_position($1::uuid)", [.text(Self.journal)])
+        Thread.detachNewThread {
+            let other = PostgresConnection(settings)
+            let found: Result<Int64?, any Error>
+            do {
+                found = .success(
+                    try other.integer("SELECT decisiond.ship_position($1::uuid)", [.text(Self.journal)]))
+            } catch {
+                found = .failure(error)
+            }
+            finding.value.withLock { $0 = found }
         }
-        let watcher = PostgresConnection(configuration)
-        while try watcher.integer("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'") == 0
-        {
-            await Task.yield()
+        let watcher = PostgresConnection(settings)
+        let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+        while finding.value.withLock({ $0 == nil }), try watcher.integer(waiting) == 0 {
+            Thread.sleep(forTimeInterval: 0.01)
         }
         try connection.commit()
-        #expect(try await reader.value == 8)
+        while finding.value.withLock({ $0 == nil }) { Thread.sleep(forTimeInterval: 0.01) }
+        #expect(try finding.value.withLock { try $0?.get() } == 8)
     }
 
     @Test func eventsAreStoredVerbatimOrTheDayIsNamed() throws {

@@ -85,6 +85,15 @@ struct MeasureDefinition: Sendable {
             else { return nil }
             return (name, expression)
         }
+        if dimensions.count > ServiceLimits.measureDimensionsMax {
+            problems.add(
+                reader.path("dimensions"), "too_many", "at most \(ServiceLimits.measureDimensionsMax) dimensions")
+        }
+        if let operand, let aggregate, aggregate != .distinct, !operand.resultType.fits(.number) {
+            problems.add(
+                reader.path("of"), "type_mismatch",
+                "a number is expected, the expression gives \(operand.resultType.name)")
+        }
         reader.finish()
         guard problems.problems.count == before, let aggregate else { return nil }
         let measure: Measure

@@ -87,6 +87,14 @@ extension ServiceHandler {
             options.knownAt = Self.knownAt(knownAt, asOf: options.isHistoric ? options.asOfMicros : nil, &times)
             for problem in times { problems.add("/known_at", problem.code, problem.message) }
         }
+        let spec = entry.decision.spec
+        for index in Set([spec.entityInput].compactMap { $0 } + spec.features.map(\.entityInput)) {
+            if let key = inputs?[index].string, key.utf8.count > ServiceLimits.identityBytesMax {
+                problems.add(
+                    "/inputs/\(spec.inputs[index].name)", "too_long",
+                    "an entity's key has at most \(ServiceLimits.identityBytesMax) bytes")
+            }
+        }
         guard problems.isEmpty, let inputs else { throw Problem.invalid(problems.problems) }
         if options.isHistoric || knownAt != nil {
             let resource = AccessResource(type: "decision", id: entry.decision.name)

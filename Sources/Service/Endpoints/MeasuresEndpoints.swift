@@ -85,7 +85,7 @@ extension ServiceHandler {
         if history > 0 {
             writer.key("history")
             writer.beginArray()
-            for row in result.rows.reversed() {
+            for row in result.rows.prefix(history).reversed() {
                 writer.beginObject()
                 writer.key("period")
                 if let time = row.time { writer.string(zone.label(time)) } else { writer.null() }

@@ -208,6 +208,7 @@ final class IngestPipeline: Sendable {
         case .success(let decoded): event = decoded
         case .failure(let violation): return .failed(failure(violation, root, nil))
         }
+        if let violation = Self.oversized(event) { return .failed(failure(violation, root, nil)) }
         guard let contract = snapshot.contractsByType[event.type.string ?? ""] else {
             let violation = Violation(
                 class: .contractViolation, code: "unknown_type", pointer: JSONPointer(tokens: ["type"]),
@@ -268,7 +269,31 @@ final class IngestPipeline: Sendable {
     private func failure(_ violation: Violation, _ root: JSONValue, _ contract: String?) -> Failure {
         Failure(
             violationClass: violation.class.rawValue, code: violation.code, pointer: violation.pointer.text,
-            message: violation.message, contract: contract, source: root["source"]?.string, id: root["id"]?.string)
+            message: violation.message, contract: contract, source: Self.identity(root["source"]),
+            id: Self.identity(root["id"]))
+    }
+
+    /// An identity that is short enough to be indexed; a longer one stands in the raw bytes only.
+    private static func identity(_ value: JSONValue?) -> String? {
+        guard let text = value?.string, text.utf8.count <= ServiceLimits.identityBytesMax else { return nil }
+        return text
+    }
+
+    /// The first attribute past its limit.
+    private static func oversized(_ event: CloudEvent) -> Violation? {
+        let attributes: [(name: String, value: JSONValue?)] = [
+            ("id", event.id), ("source", event.source), ("type", event.type), ("subject", event.subject),
+        ]
+        for (name, value) in attributes {
+            // The decoded text is never longer than the source text.
+            guard let value, value.raw.count > ServiceLimits.identityBytesMax,
+                value.withUTF8({ $0.count }) ?? 0 > ServiceLimits.identityBytesMax
+            else { continue }
+            return Violation(
+                class: .contractViolation, code: "too_long", pointer: JSONPointer(tokens: [name]),
+                message: "must be at most \(ServiceLimits.identityBytesMax) bytes")
+        }
+        return nil
     }
 
     private func quarantine(
