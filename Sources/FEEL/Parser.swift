@@ -111,8 +111,19 @@ struct Parser {
                 throw error("a \(target.type.name) has no entries", .typeMismatch, at: offset)
             default: return
             }
+        case .compare(_, let left, let right): try refuseUnlike(left, right, offset)
+        case .inside(let subject, let low, let high, _, _):
+            try refuseUnlike(subject, low, offset)
+            try refuseUnlike(subject, high, offset)
         default: return
         }
+    }
+
+    /// Refuses a comparison that can never hold: of two scalar types that have nothing in common.
+    private func refuseUnlike(_ left: Term, _ right: Term, _ offset: Int) throws(FEELError) {
+        let scalars: [FEELType] = [.boolean, .number, .string, .date, .time, .dateTime]
+        guard left.type != right.type, scalars.contains(left.type), scalars.contains(right.type) else { return }
+        throw error("a \(left.type.name) is never compared with a \(right.type.name)", .typeMismatch, at: offset)
     }
 
     mutating func enter() throws(FEELError) {

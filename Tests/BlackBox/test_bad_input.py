@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 import daemon as daemons
-import retail
 from conftest import shared_path
 
 UNKNOWN_ID = "01930000-0000-7000-8000-000000000000"
@@ -38,14 +37,9 @@ def record(api):
     return api.post("/v1/decide/credit-limit", json=DOCUMENT["/v1/decide/credit-limit"]).json()["id"]
 
 
-@pytest.fixture(autouse=True)
-def nothing_happens(request):
-    """Around every test marked so: what exists is the same before and after."""
-    if request.node.get_closest_marker("effectless") is None:
-        yield
-        return
-    daemon = request.getfixturevalue("daemon")
-    request.getfixturevalue("record")
+@pytest.fixture
+def effectless(daemon, record):
+    """Around a test: what exists is the same before and after."""
     before = state(daemon)
     yield
     assert state(daemon) == before
@@ -101,7 +95,7 @@ def broken_texts(document):
     }
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 @pytest.mark.parametrize("path", DOCUMENT)
 def test_what_is_not_json_is_refused(daemon, record, path):
     for name, body in broken_texts(DOCUMENT[path]).items():
@@ -115,7 +109,7 @@ def test_what_is_not_json_is_refused(daemon, record, path):
 WRONG = [None, True, 0, -1, 1.5, 1e300, "", "x", "\U0001f600" * 50, [], {}, [None], [[]], {"x": None}, {"": {}}, "a" * 70000]
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 @pytest.mark.parametrize("path", DOCUMENT)
 def test_wrong_types_everywhere(daemon, record, path):
     """Every member of every document in turn gets every wrong value; what is taken all the same has a right to be."""
@@ -170,7 +164,7 @@ def wrong_for(path, at, value):
     return value != 1.5 or at in ((), ("inputs",))
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 @pytest.mark.parametrize("path, body, pointer, code", [
     ("/v1/decide/credit-limit", {}, "/inputs", "missing_field"),
     ("/v1/decide/credit-limit", {"inputs": {}}, "/inputs/checking_status", None),
@@ -200,7 +194,7 @@ def test_every_wrong_field_is_named(daemon, record, path, body, pointer, code):
     assert code is None or code in [error["code"] for error in found]
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 def test_the_wrong_content_type_is_refused(daemon, record):
     for path, document in DOCUMENT.items():
         for content_type in ("text/plain", "application/xml", "multipart/form-data", "application/json-patch+json", "json", "*/*"):
@@ -212,7 +206,7 @@ def test_the_wrong_content_type_is_refused(daemon, record):
     check_problem(post(daemon.admin, "/v1/measures/query", b"{}", **{"Content-Encoding": "zstd"}), 415)
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 def test_a_body_past_the_limit_is_refused(daemon, record):
     for path in DOCUMENT:
         limit = 16 << 20 if path.endswith("/apply") else 1 << 20
@@ -221,7 +215,7 @@ def test_a_body_past_the_limit_is_refused(daemon, record):
         check_problem(post(daemon.admin, path, packed, record, **{"Content-Encoding": "gzip"}), 413)
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 def test_gzip_bombs_are_refused(daemon, record):
     bomb = gzip.compress(b" " * (200 << 20))
     assert len(bomb) < 1 << 20
@@ -239,7 +233,7 @@ def test_gzip_bombs_are_refused(daemon, record):
     assert peak < 900 * 1024, f"the bomb was inflated: {peak} KiB"
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 def test_events_that_cannot_be_read_as_a_request(daemon, record):
     batch = "application/cloudevents-batch+json"
     for body in (b"", b"{}", b"[", b"[}", b"[1,", b"[{}] x", b"nonsense", b'["\xff"]'):
@@ -314,7 +308,7 @@ def test_oversized_keys_do_not_stop_what_comes_behind_them(make_daemon):
     assert daemon.admin.get("/readyz").json()["status"] == "ready"
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 def test_unknown_names_are_404_with_a_code(daemon, record):
     api = daemon.admin
     body = json.dumps(DOCUMENT["/v1/decide/credit-limit"])
@@ -335,7 +329,7 @@ def test_unknown_names_are_404_with_a_code(daemon, record):
         assert problem["code"] == code or path == "/v1/definitions//x", (path, problem)
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 @pytest.mark.parametrize("path", [
     "/v1/features/customer_purchases", "/v1/features/customer_purchases?client=1", "/v1/features/customer_purchases?customer=1&x=1",
     "/v1/features/customer_purchases?customer=1&as_of=yesterday", "/v1/features/customer_purchases?customer=1&known_at=soon",
@@ -414,7 +408,7 @@ BAD_DEFINITIONS = {
 }
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 @pytest.mark.parametrize("name", BAD_DEFINITIONS)
 def test_a_bad_definition_is_refused_and_nothing_of_its_request_applied(daemon, record, name):
     make, pointer = BAD_DEFINITIONS[name]
@@ -431,7 +425,7 @@ def test_a_bad_definition_is_refused_and_nothing_of_its_request_applied(daemon, 
     assert daemon.admin.get(f"/v1/kpis/{innocent}").status_code == 404
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 def test_yaml_that_is_not_taken(daemon, record):
     for text in ("kind: KPI\n  name: x\n", "a: [1\n", 'a: "x\n', "a: 1\na: 2\n", "&a a: *a\n", "a: &a [*a]\n", "a: !!python/object:x {}\n",
                  "\tkind: x\n", "%YAML 9.9\n---\na: 1\n", "? [a]\n: b\n", "{" * 2000,
@@ -442,7 +436,7 @@ def test_yaml_that_is_not_taken(daemon, record):
     check_problem(post(daemon.admin, "/v1/definitions/apply", b"kind: \xff\n", content_type="application/yaml"), 400, 422)
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 def test_the_same_name_twice_and_versions_that_moved(daemon, record):
     kpi = {"kind": "KPI", "name": "twice", "spec": {"measure": "revenue"}}
     problem = check_problem(post(daemon.admin, "/v1/definitions/apply", json.dumps({"definitions": [kpi, kpi]})), 422)
@@ -454,7 +448,7 @@ def test_the_same_name_twice_and_versions_that_moved(daemon, record):
     check_problem(post(daemon.admin, "/v1/definitions/apply", json.dumps(many)), 413, 422)
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 def test_what_others_use_cannot_be_retired(daemon, record):
     for kind, name in (("Measure", "revenue"), ("FeatureView", "customer_purchases"), ("DataContract", "retail_events")):
         problem = check_problem(daemon.admin.delete(f"/v1/definitions/{kind}/{name}"), 409)
@@ -495,7 +489,7 @@ def test_hostile_models_are_refused_and_controls_load(daemon):
         assert answer.status_code == 200, (entry["file"], answer.text)
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 def test_an_artifact_must_have_its_hash(daemon, record):
     headers = {"Content-Type": "application/octet-stream"}
     wrong = daemon.admin.put("/v1/artifacts/" + "0" * 64, data=b"x", headers=headers)
@@ -516,7 +510,7 @@ def test_a_model_is_not_taken_twice_by_another_name_of_its_hash(daemon):
 # Keys of requests
 
 
-@pytest.mark.effectless
+@pytest.mark.usefixtures("effectless")
 def test_wrong_idempotency_keys(daemon, record):
     body = json.dumps(DOCUMENT["/v1/decide/credit-limit"])
     for key in ("", "k" * 257):

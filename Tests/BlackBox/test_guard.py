@@ -1,9 +1,6 @@
 """Who may do what, and who sees what: the matrix of operations and roles, keys at rest, masks, the access log, AuthZEN."""
 import gzip
 import json
-import os
-import pathlib
-import re
 import secrets
 import subprocess
 import time

@@ -441,8 +441,9 @@ def test_a_torn_tail_is_cut(ended, make_daemon, tail):
     assert "torn" in verified.stdout, verified.stdout
     daemon.start()
     assert send(daemon.admin, [purchase(n) for n in range(290, 310)])["accepted"] == 10
-    daemon.restart()
+    daemon.restart(kill=True)
     assert daemon.admin.get("/v1/features/customer_purchases?customer=c0").json()["values"]["count_90d"] == 310
+    daemon.kill9()
 
 
 @pytest.mark.parametrize("which", ["first", "middle", "last"])
@@ -464,6 +465,7 @@ def test_damage_is_refused_with_the_file_named(ended, make_daemon, which):
     assert path.read_bytes() == content
     daemon.start()
     assert daemon.admin.get("/v1/features/customer_purchases?customer=c0").json()["values"]["count_90d"] == 300
+    daemon.kill9()
 
 
 @pytest.mark.parametrize("damage", ["header", "missing", "cut", "foreign"])
