@@ -116,7 +116,7 @@ public struct CompiledDecision: Sendable {
     /// Names of the view behind each feature use, with its version and feature names.
     public let views: [(name: String, interface: ViewInterface)]
     let featureSlots: [FeatureSlot]
-    let reasonTexts: [String: String]
+    let names: DecisionNames
 
     /// Index of an input by name.
     public func inputIndex(_ name: String) -> Int? {
@@ -173,7 +173,9 @@ public struct DecisionCompiler {
             name: name, version: version, spec: spec, nodes: nodes, outputs: outputs, scoreSlot: scoreSlot,
             slotCount: compiler.names.count, views: compiler.views,
             featureSlots: featureSlots.filter { used.contains($0.slot) },
-            reasonTexts: Dictionary(spec.reasonTexts.map { ($0.code, $0.text) }) { first, _ in first })
+            names: DecisionNames(
+                name: name, version: version, spec: spec, nodes: nodes, views: compiler.views,
+                reasonTexts: Dictionary(spec.reasonTexts.map { ($0.code, $0.text) }) { first, _ in first }))
     }
 
     private init(

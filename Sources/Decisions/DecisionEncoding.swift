@@ -10,38 +10,40 @@ public enum DecisionEncoding {
         0x64, 0x65, 0x63, 0x69, 0x73, 0x69, 0x6F, 0x6E, 0x2D, 0x65, 0x76, 0x69, 0x64, 0x65, 0x6E, 0x63,
     ])
 
+    /// Writes the members that name the decision and its version.
+    public static func identity(_ decision: CompiledDecision, to writer: inout JSONWriter) {
+        writer.members(decision.names.decision)
+    }
+
     /// Writes the inputs as an object in the order declared.
-    public static func inputs(_ decision: CompiledDecision, _ values: [Value]) -> [UInt8] {
-        var writer = JSONWriter()
+    public static func inputs(_ decision: CompiledDecision, _ values: [Value], to writer: inout JSONWriter) {
         writer.beginObject()
-        for (input, value) in zip(decision.spec.inputs, values) {
-            writer.key(input.name)
+        for (key, value) in zip(decision.names.inputs, values) {
+            writer.key(key)
             write(value, to: &writer)
         }
         writer.endObject()
-        return writer.bytes
     }
 
     /// Writes the served features: one object a view, with the view's version and every value.
-    public static func features(_ decision: CompiledDecision, _ values: [[FeatureValue]]) -> [UInt8] {
-        var writer = JSONWriter()
+    public static func features(
+        _ decision: CompiledDecision, _ values: [[FeatureValue]], to writer: inout JSONWriter
+    ) {
         writer.beginObject()
-        for (use, view) in decision.views.enumerated() {
-            writer.key(view.name)
+        for (names, values) in zip(decision.names.views, values) {
+            writer.key(names.view)
             writer.beginObject()
-            writer.key("version")
-            writer.integer(Int64(view.interface.version))
+            writer.members(names.version)
             writer.key("values")
             writer.beginObject()
-            for (index, value) in values[use].enumerated() {
-                writer.key(view.interface.features[index].name)
+            for (key, value) in zip(names.features, values) {
+                writer.key(key)
                 write(value, to: &writer)
             }
             writer.endObject()
             writer.endObject()
         }
         writer.endObject()
-        return writer.bytes
     }
 
     /// A hash over the inputs and features as recorded: any change of a stored value changes it, and so the result.
@@ -61,32 +63,21 @@ public enum DecisionEncoding {
     ///
     /// - Parameter masking: table inputs, as written, whose values the reader may not see; they are written as null.
     public static func result(
-        _ decision: CompiledDecision, _ result: DecisionResult, evidence: UInt64, masking: Set<String> = []
-    ) -> [UInt8] {
-        var writer = JSONWriter(capacity: 1024)
+        _ decision: CompiledDecision, _ result: DecisionResult, evidence: UInt64, masking: Set<String> = [],
+        to writer: inout JSONWriter
+    ) {
         writer.beginObject()
         writer.key("outputs")
         writer.beginObject()
-        for (output, value) in zip(decision.spec.outputs, result.outputs) {
-            writer.key(output.name)
+        for (key, value) in zip(decision.names.outputs, result.outputs) {
+            writer.key(key)
             write(value, to: &writer)
         }
         writer.endObject()
         writer.key("score")
         if let score = result.score { write(.number(score), to: &writer) } else { writer.null() }
         writer.key("model")
-        if let model = result.model {
-            writer.beginObject()
-            writer.key("name")
-            writer.string(model.name)
-            writer.key("version")
-            writer.integer(Int64(model.version))
-            writer.key("role")
-            writer.string("champion")
-            writer.endObject()
-        } else {
-            writer.null()
-        }
+        if let model = result.model { writer.raw(model.json) } else { writer.null() }
         writer.key("fallback")
         if let fallback = result.fallback {
             writer.beginObject()
@@ -104,9 +95,14 @@ public enum DecisionEncoding {
         matchedRules(decision, result, masking, &writer)
         warnings(result, &writer)
         writer.key("evidence")
-        writer.string(hexadecimal(evidence))
+        writer.quoted(room: 16) { room in
+            for place in 0..<16 {
+                let digit = UInt8(truncatingIfNeeded: evidence >> UInt64(60 - 4 * place)) & 15
+                room[place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+            }
+            return 16
+        }
         writer.endObject()
-        return writer.bytes
     }
 
     private static func reasons(_ decision: CompiledDecision, _ result: DecisionResult, _ writer: inout JSONWriter) {
@@ -114,17 +110,7 @@ public enum DecisionEncoding {
         writer.beginArray()
         if decision.spec.givesReasons {
             for rule in result.matched {
-                guard let code = rule.reason else { continue }
-                writer.beginObject()
-                writer.key("code")
-                writer.string(code)
-                writer.key("text")
-                writer.string(decision.reasonTexts[code] ?? "")
-                writer.key("table")
-                writer.string(rule.table)
-                writer.key("rule")
-                writer.integer(Int64(rule.rule))
-                writer.endObject()
+                if let reason = decision.names.reason(of: rule) { writer.raw(reason) }
             }
         }
         writer.endArray()
@@ -137,18 +123,19 @@ public enum DecisionEncoding {
         writer.beginArray()
         for rule in result.matched {
             writer.beginObject()
-            writer.key("table")
-            writer.string(rule.table)
-            writer.key("rule")
-            writer.integer(Int64(rule.rule))
-            writer.key("rule_id")
-            writer.string(rule.ruleID)
+            writer.members(decision.names.rule(rule))
             writer.key("inputs")
             writer.beginObject()
-            if case .table(let table) = decision.nodes[rule.node].node, let values = result.tableInputs[rule.node] {
-                for (name, value) in zip(table.inputNames, values) {
-                    writer.key(name)
-                    if masking.contains(name) { writer.null() } else { write(value, to: &writer) }
+            if case .table(let table) = decision.nodes[rule.node].node,
+                let values = result.tableInputs.first(where: { $0.node == rule.node })?.values
+            {
+                for (column, value) in values.enumerated() {
+                    writer.key(decision.names.tableInputs[rule.node][column])
+                    if !masking.isEmpty, masking.contains(table.inputNames[column]) {
+                        writer.null()
+                    } else {
+                        write(value, to: &writer)
+                    }
                 }
             }
             writer.endObject()
@@ -172,8 +159,7 @@ public enum DecisionEncoding {
     }
 
     /// Writes the steps of all model nodes, as the record keeps them.
-    public static func steps(_ result: DecisionResult) -> [UInt8] {
-        var writer = JSONWriter()
+    public static func steps(_ result: DecisionResult, to writer: inout JSONWriter) {
         writer.beginArray()
         for step in result.steps {
             writer.beginObject()
@@ -188,7 +174,6 @@ public enum DecisionEncoding {
             writer.endObject()
         }
         writer.endArray()
-        return writer.bytes
     }
 
     /// Writes a FEEL value as JSON: temporal values as their FEEL text, contexts as objects, ranges and functions as text.
@@ -196,7 +181,7 @@ public enum DecisionEncoding {
         switch value {
         case .null: writer.null()
         case .boolean(let flag): writer.bool(flag)
-        case .number(let number): writer.raw(number.jsonText.utf8)
+        case .number(let number): write(number, to: &writer)
         case .string(let text): writer.string(text)
         case .list(let items):
             writer.beginArray()
@@ -213,6 +198,30 @@ public enum DecisionEncoding {
         }
     }
 
+    /// Writes a number with its exact digits, as ``Decimal/jsonText``.
+    @inline(__always)
+    private static func write(_ number: Decimal, to writer: inout JSONWriter) {
+        // Everyday numbers have plain digits, which need no text in between.
+        if let coefficient = UInt64(exactly: number.coefficient), isPlain(coefficient, number.exponent) {
+            writer.decimal(isNegative: number.isNegative, coefficient: coefficient, exponent: number.exponent)
+        } else {
+            writer.raw(number.jsonText.utf8)
+        }
+    }
+
+    /// Whether `coefficient * 10^exponent` is not zero, no whole number with an exponent, and not below 10^-7: then its
+    /// plain digits are what ECMAScript writes, too.
+    @inline(__always)
+    fileprivate static func isPlain(_ coefficient: UInt64, _ exponent: Int) -> Bool {
+        guard exponent <= 0, exponent >= -Self.plainDigitsMax, coefficient != 0 else { return false }
+        return exponent >= -7 || coefficient >= powersOfTen[-exponent - 7]
+    }
+
+    private static let plainDigitsMax = 18
+    private static let powersOfTen: [UInt64] = (0...plainDigitsMax).map { power in
+        (0..<power).reduce(1) { product, _ in product * 10 }
+    }
+
     /// Writes a served feature as JSON with its exact digits.
     public static func write(_ value: FeatureValue, to writer: inout JSONWriter) {
         switch value {
@@ -224,16 +233,15 @@ public enum DecisionEncoding {
         case .timestamp(let micros): writer.timestamp(micros)
         }
     }
-
-    private static func hexadecimal(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
 }
 
 extension JSONWriter {
     /// Writes `significand / 10^scale` with its exact digits and no trailing zeros.
     public mutating func decimal(_ significand: Int128, scale: Int) {
+        if let small = UInt64(exactly: significand.magnitude), DecisionEncoding.isPlain(small, -scale) {
+            decimal(isNegative: significand < 0, coefficient: small, exponent: -scale)
+            return
+        }
         var significand = significand
         var scale = scale
         while scale > 0 && significand % 10 == 0 {

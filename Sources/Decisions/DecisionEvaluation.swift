@@ -36,6 +36,10 @@ public struct LoadedModel: Sendable {
     public let model: Model
     /// Which of the model's outputs is the score.
     public let outputIndex: Int
+    /// `name@version`, as steps and fallbacks name it.
+    public let label: String
+    /// The `model` member of an answer that it scored, as JSON text.
+    let json: [UInt8]
 
     /// Joins an artifact to its definition.
     public init(name: String, version: Int, model: Model, outputIndex: Int) {
@@ -43,6 +47,17 @@ public struct LoadedModel: Sendable {
         self.version = version
         self.model = model
         self.outputIndex = outputIndex
+        label = "\(name)@\(version)"
+        var writer = JSONWriter(capacity: 96)
+        writer.beginObject()
+        writer.key("name")
+        writer.string(name)
+        writer.key("version")
+        writer.integer(version)
+        writer.key("role")
+        writer.string("champion")
+        writer.endObject()
+        json = writer.finish()
     }
 }
 
@@ -108,15 +123,15 @@ public struct DecisionResult: Sendable {
     /// The score; nil when the decision has none or it is null.
     public var score: Decimal?
     /// The model that gave the score; nil for a constant.
-    public var model: (name: String, version: Int)?
+    public var model: LoadedModel?
     /// The step of the score's node that answered, when it was not the first: (step, used, cause of the first failure).
     public var fallback: (step: Int, used: String, cause: String)?
     /// Every step tried, of every model node.
     public var steps: [StepRecord] = []
     /// Rules that matched, in the order of tables and rules.
     public var matched: [MatchedRule] = []
-    /// Inputs of each table as evaluated, by node index.
-    public var tableInputs: [Int: [Value]] = [:]
+    /// Inputs of each table as evaluated, with the table's index among the nodes.
+    public var tableInputs: [(node: Int, values: [Value])] = []
     /// Things the caller should know: (code, what it is about).
     public var warnings: [(code: String, subject: String)] = []
 }
@@ -193,7 +208,7 @@ extension CompiledDecision {
         for (index, plan) in plans.enumerated() {
             let number = index + 1
             var used = "constant"
-            var answer: (score: Decimal, model: (name: String, version: Int)?)?
+            var answer: (score: Decimal, model: LoadedModel?)?
             var cause: String?
             switch plan {
             case .constant(let value):
@@ -204,12 +219,12 @@ extension CompiledDecision {
                 used = name
                 cause = steps.causeBefore(node: node, step: number, model: state, budgetMicros: budget)
                 if case .ready(let loaded) = state {
-                    used = "\(name)@\(loaded.version)"
+                    used = loaded.label
                     if cause == nil {
                         let score = predict(loaded, sources, features, &scratch)
                         cause = steps.causeAfter(node: node, step: number, budgetMicros: budget)
                         if cause == nil && score == nil { cause = "score_not_finite" }
-                        if cause == nil, let score { answer = (score, (name, loaded.version)) }
+                        if cause == nil, let score { answer = (score, loaded) }
                     }
                 }
             }
@@ -279,7 +294,7 @@ extension CompiledDecision {
                     table: name, rule: rule, ruleID: table.ruleIDs[rule - 1], reason: table.reasons[rule - 1],
                     node: index))
         }
-        result.tableInputs[index] = found.inputs
+        result.tableInputs.append((index, found.inputs))
         switch found.outcome {
         case .conflict:
             result.warnings.append(("table_conflict", name))

@@ -107,6 +107,9 @@ public final class RequestHead {
         target.parameters.filter { target.equals($0.name, name) }.map { target.text($0.value) }
     }
 
+    /// Whether the target has any query parameter.
+    public var hasQuery: Bool { !target.parameters.isEmpty }
+
     /// Every query parameter in order, decoded: a parameter without '=' has an empty value.
     public func forEachQueryParameter(_ body: (_ name: String, _ value: String) throws -> Void) rethrows {
         for parameter in target.parameters { try body(target.text(parameter.name), target.text(parameter.value)) }

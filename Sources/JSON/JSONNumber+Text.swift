@@ -26,102 +26,135 @@ extension JSONNumber {
     /// The number in JSON, laid out as ECMAScript lays out numbers: plain digits when the first digit's power
     /// of ten is in -7..<21, otherwise `d.ddde+x`. No trailing `.0`.
     public var text: String {
-        var bytes: [UInt8] = []
-        append(to: &bytes)
-        return String(decoding: bytes, as: UTF8.self)
+        var buffer = TextBuffer(capacity: NumberText.room)
+        append(to: &buffer)
+        return String(decoding: buffer.finish(), as: UTF8.self)
     }
 
     /// Appends ``text``.
-    func append(to bytes: inout [UInt8]) {
-        if let small = UInt64(exactly: significand) {
-            appendDecimal(isNegative, digits: small, exponent: Int(exponent), to: &bytes)
-        } else {
-            withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 40) { room in
-                var start = room.count
-                var rest = significand
-                while rest != 0 {
-                    let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
-                    start -= 1
-                    room[start] = UInt8(ascii: "0") + UInt8(digit)
-                    rest = quotient
-                }
-                layOut(isNegative, UnsafeBufferPointer(rebasing: room[start...]), Int(exponent), &bytes)
+    func append(to buffer: inout TextBuffer) {
+        let (isNegative, significand, exponent) = (isNegative, significand, Int(exponent))
+        buffer.write(room: NumberText.room) { room in
+            if let small = UInt64(exactly: significand) {
+                return NumberText.decimal(isNegative, digits: small, exponent: exponent, at: room)
             }
+            return NumberText.long(isNegative, significand, exponent, at: room)
         }
     }
 }
 
-/// Appends sign * digits * 10^exponent in JSON; trailing zeros of `digits` are harmless.
-func appendDecimal(_ isNegative: Bool, digits: UInt64, exponent: Int, to bytes: inout [UInt8]) {
-    var rest = digits
-    var power = exponent
-    while rest != 0, rest % 10 == 0 {
-        rest /= 10
-        power += 1
-    }
-    guard rest != 0 else {
-        bytes.append(UInt8(ascii: "0"))
-        return
-    }
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { room in
-        var start = room.count
+/// Numbers as JSON text, written through a pointer with room for ``room`` bytes. Every function returns the bytes used.
+enum NumberText {
+    /// The longest spelling: sign, 39 digits, point, and 21 zeros or an exponent.
+    static let room = 72
+
+    private static let zero = UInt8(ascii: "0")
+    private static let point = UInt8(ascii: ".")
+
+    /// sign * digits * 10^exponent; trailing zeros of `digits` are harmless.
+    static func decimal(_ isNegative: Bool, digits: UInt64, exponent: Int, at room: UnsafeMutablePointer<UInt8>) -> Int
+    {
+        var rest = digits
+        var power = exponent
         while rest != 0 {
             let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
-            start -= 1
-            room[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digit)
+            if digit != 0 { break }
             rest = quotient
+            power += 1
         }
-        layOut(isNegative, UnsafeBufferPointer(rebasing: room[start...]), power, &bytes)
-    }
-}
-
-/// `digits` has no leading and no trailing zero.
-private func layOut(
-    _ isNegative: Bool, _ digits: UnsafeBufferPointer<UInt8>, _ exponent: Int, _ bytes: inout [UInt8]
-) {
-    let zero = UInt8(ascii: "0")
-    let point = UInt8(ascii: ".")
-    let first = exponent + digits.count - 1
-    if isNegative { bytes.append(UInt8(ascii: "-")) }
-    if exponent >= 0, first < 21 {
-        bytes.append(contentsOf: digits)
-        bytes.append(contentsOf: repeatElement(zero, count: exponent))
-    } else if first >= 0, first < 21 {
-        bytes.append(contentsOf: digits[...first])
-        bytes.append(point)
-        bytes.append(contentsOf: digits[(first + 1)...])
-    } else if first < 0, first >= -7 {
-        bytes.append(zero)
-        bytes.append(point)
-        bytes.append(contentsOf: repeatElement(zero, count: -first - 1))
-        bytes.append(contentsOf: digits)
-    } else {
-        bytes.append(digits[0])
-        if digits.count > 1 {
-            bytes.append(point)
-            bytes.append(contentsOf: digits[1...])
+        guard rest != 0 else {
+            room.pointee = zero
+            return 1
         }
-        bytes.append(UInt8(ascii: "e"))
-        bytes.append(first < 0 ? UInt8(ascii: "-") : UInt8(ascii: "+"))
-        appendInteger(UInt64(abs(first)), to: &bytes)
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { scratch in
+            let start = fill(rest, before: scratch.count, of: scratch)
+            return layOut(isNegative, UnsafeBufferPointer(rebasing: scratch[start...]), power, at: room)
+        }
     }
-}
 
-/// Appends the plain digits of `value`.
-func appendInteger(_ value: UInt64, to bytes: inout [UInt8]) {
-    if value < 10 {
-        bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value))
-        return
+    /// The same for a significand past 64 bits.
+    static func long(
+        _ isNegative: Bool, _ significand: UInt128, _ exponent: Int, at room: UnsafeMutablePointer<UInt8>
+    ) -> Int {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 40) { scratch in
+            var start = scratch.count
+            var rest = significand
+            while rest != 0 {
+                let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
+                start -= 1
+                scratch[start] = zero + UInt8(digit)
+                rest = quotient
+            }
+            return layOut(isNegative, UnsafeBufferPointer(rebasing: scratch[start...]), exponent, at: room)
+        }
     }
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { room in
-        var start = room.count
+
+    /// The plain digits of `value`.
+    @inline(__always)
+    static func integer(_ value: UInt64, at room: UnsafeMutablePointer<UInt8>) -> Int {
+        if value < 10 {
+            room.pointee = zero + UInt8(truncatingIfNeeded: value)
+            return 1
+        }
+        return withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { scratch in
+            let start = fill(value, before: scratch.count, of: scratch)
+            room.update(from: scratch.baseAddress.unsafelyUnwrapped + start, count: scratch.count - start)
+            return scratch.count - start
+        }
+    }
+
+    /// Digits of `value`, which is not 0, ending before `end`; returns where they start.
+    @inline(__always)
+    private static func fill(_ value: UInt64, before end: Int, of scratch: UnsafeMutableBufferPointer<UInt8>) -> Int {
+        var start = end
         var rest = value
         while rest != 0 {
             let (quotient, digit) = rest.quotientAndRemainder(dividingBy: 10)
             start -= 1
-            room[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: digit)
+            scratch[start] = zero + UInt8(truncatingIfNeeded: digit)
             rest = quotient
         }
-        bytes.append(contentsOf: UnsafeBufferPointer(rebasing: room[start...]))
+        return start
+    }
+
+    /// `digits` has no leading and no trailing zero.
+    private static func layOut(
+        _ isNegative: Bool, _ digits: UnsafeBufferPointer<UInt8>, _ exponent: Int, at room: UnsafeMutablePointer<UInt8>
+    ) -> Int {
+        let source = digits.baseAddress.unsafelyUnwrapped
+        let first = exponent + digits.count - 1
+        var used = 0
+        if isNegative {
+            room[0] = UInt8(ascii: "-")
+            used = 1
+        }
+        if exponent >= 0, first < 21 {
+            (room + used).update(from: source, count: digits.count)
+            (room + used + digits.count).update(repeating: zero, count: exponent)
+            return used + digits.count + exponent
+        }
+        if first >= 0, first < 21 {
+            (room + used).update(from: source, count: first + 1)
+            room[used + first + 1] = point
+            (room + used + first + 2).update(from: source + first + 1, count: digits.count - first - 1)
+            return used + digits.count + 1
+        }
+        if first < 0, first >= -7 {
+            room[used] = zero
+            room[used + 1] = point
+            (room + used + 2).update(repeating: zero, count: -first - 1)
+            (room + used + 1 - first).update(from: source, count: digits.count)
+            return used + 1 - first + digits.count
+        }
+        room[used] = source[0]
+        used += 1
+        if digits.count > 1 {
+            room[used] = point
+            (room + used + 1).update(from: source + 1, count: digits.count - 1)
+            used += digits.count
+        }
+        room[used] = UInt8(ascii: "e")
+        room[used + 1] = first < 0 ? UInt8(ascii: "-") : UInt8(ascii: "+")
+        return used + 2 + integer(UInt64(abs(first)), at: room + used + 2)
     }
 }

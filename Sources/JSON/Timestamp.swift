@@ -158,6 +158,17 @@ public enum Timestamp {
 
     /// Appends ``text(_:)``.
     public static func append(_ micros: Int64, to bytes: inout [UInt8]) {
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: textBytesMax) { room in
+            let count = write(micros, at: room.baseAddress.unsafelyUnwrapped)
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: room[..<count]))
+        }
+    }
+
+    /// The length of the longest ``text(_:)``.
+    static let textBytesMax = "2026-01-01T00:00:00.000000Z".utf8.count
+
+    /// Writes ``text(_:)`` through a pointer with room for ``textBytesMax``; returns the bytes used.
+    static func write(_ micros: Int64, at room: UnsafeMutablePointer<UInt8>) -> Int {
         let clamped = min(max(micros, earliestMicros), latestMicros)
         var day = clamped / microsPerDay
         var rest = clamped % microsPerDay
@@ -168,33 +179,31 @@ public enum Timestamp {
         let date = civil(dayNumber: day)
         let seconds = Int(rest / 1_000_000)
         let fraction = Int(rest % 1_000_000)
-        appendPadded(date.year, 4, UInt8(ascii: "-"), &bytes)
-        appendPadded(date.month, 2, UInt8(ascii: "-"), &bytes)
-        appendPadded(date.day, 2, UInt8(ascii: "T"), &bytes)
-        appendPadded(seconds / 3600, 2, UInt8(ascii: ":"), &bytes)
-        appendPadded(seconds / 60 % 60, 2, UInt8(ascii: ":"), &bytes)
-        appendPadded(seconds % 60, 2, UInt8(ascii: "."), &bytes)
-        if fraction % 1000 == 0 {
-            appendPadded(fraction / 1000, 3, UInt8(ascii: "Z"), &bytes)
-        } else {
-            appendPadded(fraction, 6, UInt8(ascii: "Z"), &bytes)
-        }
+        writePadded(date.year, 4, UInt8(ascii: "-"), room)
+        writePadded(date.month, 2, UInt8(ascii: "-"), room + 5)
+        writePadded(date.day, 2, UInt8(ascii: "T"), room + 8)
+        writePadded(seconds / 3600, 2, UInt8(ascii: ":"), room + 11)
+        writePadded(seconds / 60 % 60, 2, UInt8(ascii: ":"), room + 14)
+        writePadded(seconds % 60, 2, UInt8(ascii: "."), room + 17)
+        let isWhole = fraction % 1000 == 0
+        writePadded(isWhole ? fraction / 1000 : fraction, isWhole ? 3 : 6, UInt8(ascii: "Z"), room + 20)
+        return isWhole ? 24 : 27
     }
 
-    private static func appendPadded(_ value: Int, _ width: Int, _ mark: UInt8, _ bytes: inout [UInt8]) {
-        var divisor = 1
-        for _ in 1..<width { divisor *= 10 }
-        while divisor > 0 {
-            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / divisor % 10))
-            divisor /= 10
+    @inline(__always)
+    private static func writePadded(_ value: Int, _ width: Int, _ mark: UInt8, _ room: UnsafeMutablePointer<UInt8>) {
+        var rest = value
+        for place in stride(from: width - 1, through: 0, by: -1) {
+            room[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
         }
-        bytes.append(mark)
+        room[width] = mark
     }
 }
 
 extension JSONWriter {
     /// A string with ``Timestamp/text(_:)`` of `micros`.
     public mutating func timestamp(_ micros: Int64) {
-        string(Timestamp.text(micros))
+        quoted(room: Timestamp.textBytesMax) { Timestamp.write(micros, at: $0) }
     }
 }

@@ -77,6 +77,17 @@ public final class Metrics: ObservationSink {
         }
     }
 
+    /// The series of one route, found once: what a server counts on every request.
+    public func requests(method: String, route: String) -> RequestSeries {
+        RequestSeries(
+            answered: series(.requests, Labels(first: method, second: route, third: "200")),
+            seconds: series(.requestSeconds, Labels(first: route)), bytesIn: series(.requestBytes),
+            bytesOut: series(.responseBytes)
+        ) { status in
+            self.series(.requests, Labels(first: method, second: route, third: String(status)))
+        }
+    }
+
     func snapshot(_ family: Family) -> [(Labels, Series)] {
         tables.withLock { tables in
             tables[family.rawValue].sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

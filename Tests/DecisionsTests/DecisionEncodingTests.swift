@@ -50,24 +50,32 @@ import Testing
 
     @Test func features() throws {
         let decision = try Fixture.decision()
-        let bytes = DecisionEncoding.features(
-            decision, [[.integer(4), .decimal(significand: 12_300, scale: 2), .null(.noEvent), .timestamp(1_500_000)]])
+        let text = Fixture.json {
+            DecisionEncoding.features(
+                decision,
+                [[.integer(4), .decimal(significand: 12_300, scale: 2), .null(.noEvent), .timestamp(1_500_000)]],
+                to: &$0)
+        }
         #expect(
-            String(decoding: bytes, as: UTF8.self) == """
+            text == """
                 {"spend":{"version":4,"values":{"count":4,"total":123,"last":null,"seen":"1970-01-01T00:00:01.500Z"}}}
                 """)
-        let doubles = DecisionEncoding.features(
-            decision, [[.double(0.1), .double(1e300), .string("x"), .null(.overflow)]])
+        let doubles = Fixture.json {
+            DecisionEncoding.features(
+                decision, [[.double(0.1), .double(1e300), .string("x"), .null(.overflow)]], to: &$0)
+        }
         #expect(
-            String(decoding: doubles, as: UTF8.self).hasPrefix(
+            doubles.hasPrefix(
                 #"{"spend":{"version":4,"values":{"count":0.1,"total":1e+300,"last":"x","seen":null"#))
     }
 
     @Test func inputs() throws {
         let decision = try Fixture.decision()
-        let bytes = DecisionEncoding.inputs(
-            decision, [.string("c/1"), Decimal("1.50").map(Value.number) ?? .null, .null])
-        #expect(String(decoding: bytes, as: UTF8.self) == #"{"customer":"c/1","amount":1.5,"channel":null}"#)
+        let text = Fixture.json {
+            DecisionEncoding.inputs(
+                decision, [.string("c/1"), Decimal("1.50").map(Value.number) ?? .null, .null], to: &$0)
+        }
+        #expect(text == #"{"customer":"c/1","amount":1.5,"channel":null}"#)
     }
 
     /// The exact bytes of a whole result: whoever changes them changes what stored records replay to.
@@ -85,23 +93,24 @@ import Testing
             {"table":"flags","rule":2,"rule_id":"2","inputs":{"amount":11,"channel":"web"}}],\
             "warnings":[],"evidence":"00000000000000ff"}
             """
-        let bytes = DecisionEncoding.result(decision, result, evidence: 255)
-        #expect(String(decoding: bytes, as: UTF8.self) == expected)
-        let masked = DecisionEncoding.result(decision, result, evidence: 255, masking: ["channel"])
+        #expect(Fixture.json { DecisionEncoding.result(decision, result, evidence: 255, to: &$0) } == expected)
+        let masked = Fixture.json {
+            DecisionEncoding.result(decision, result, evidence: 255, masking: ["channel"], to: &$0)
+        }
         #expect(
-            String(decoding: masked, as: UTF8.self)
+            masked
                 == expected.replacing(#""channel":"web""#, with: #""channel":null"#))
     }
 
     @Test func fallbackAndWarnings() throws {
         let decision = try Fixture.decision()
         let result = decision.run([.string("c1"), .number(1), .null], features: [[]], model: .missing(version: 2))
-        let text = String(decoding: DecisionEncoding.result(decision, result, evidence: .max), as: UTF8.self)
+        let text = Fixture.json { DecisionEncoding.result(decision, result, evidence: .max, to: &$0) }
         #expect(
             text.contains(#""score":0.5,"model":null,"fallback":{"step":2,"used":"constant","cause":"model_missing"}"#))
         #expect(text.contains(#""warnings":[{"code":"output_null","subject":"total"}],"evidence":"ffffffffffffffff"}"#))
         #expect(
-            String(decoding: DecisionEncoding.steps(result), as: UTF8.self) == """
+            Fixture.json { DecisionEncoding.steps(result, to: &$0) } == """
                 [{"node":"risk","step":1,"used":"m","cause":"model_missing"},\
                 {"node":"risk","step":2,"used":"constant","cause":null}]
                 """)

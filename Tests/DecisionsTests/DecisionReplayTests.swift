@@ -41,7 +41,9 @@ import Testing
         let evidence = inputs.withUnsafeBytes { left in
             features.withUnsafeBytes { DecisionEncoding.evidence(inputs: left, features: $0) }
         }
-        return DecisionEncoding.result(decision, result, evidence: evidence)
+        var writer = JSONWriter()
+        DecisionEncoding.result(decision, result, evidence: evidence, to: &writer)
+        return writer.finish()
     }
 
     /// A record as the pipeline stores it, in what a replay needs.
@@ -53,8 +55,8 @@ import Testing
         var scratch = DecisionScratch()
         let result = decision.evaluate(
             inputs: inputs, features: features, models: { _ in model }, steps: &steps, scratch: &scratch)
-        let inputBytes = DecisionEncoding.inputs(decision, inputs)
-        let featureBytes = DecisionEncoding.features(decision, features)
+        let inputBytes = Array(Fixture.json { DecisionEncoding.inputs(decision, inputs, to: &$0) }.utf8)
+        let featureBytes = Array(Fixture.json { DecisionEncoding.features(decision, features, to: &$0) }.utf8)
         var writer = JSONWriter()
         writer.beginObject()
         writer.key("decision")
@@ -66,7 +68,7 @@ import Testing
         writer.key("features")
         writer.raw(featureBytes)
         writer.key("steps")
-        writer.raw(DecisionEncoding.steps(result))
+        DecisionEncoding.steps(result, to: &writer)
         writer.key("result")
         writer.raw(bytes(decision, result, inputBytes, featureBytes))
         writer.endObject()

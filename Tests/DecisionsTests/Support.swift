@@ -84,6 +84,13 @@ struct UntimedSteps: StepSource {
 
 /// Decisions and models that tests share.
 enum Fixture {
+    /// What `write` writes, as text.
+    static func json(_ write: (inout JSONWriter) -> Void) -> String {
+        var writer = JSONWriter()
+        write(&writer)
+        return String(decoding: writer.finish(), as: UTF8.self)
+    }
+
     /// Score = 10 + 2 * amount - count; a missing count is 3.
     static let linear = """
         {"type":"linear_regression","version":1,"features":["amount","count"],"impute":{"values":[0,3]},

@@ -11,6 +11,9 @@ final class DecideWorkspace {
     let parser = JSONParser(limits: JSONLimits(bytesMax: 1 << 20, depthMax: 64))
     var vector = FeatureVector()
     var scratch = DecisionScratch()
+    /// The record that is being written.
+    var record = JSONWriter(capacity: 4096)
+    /// Its frame.
     var writer = ByteWriter()
 }
 
@@ -25,9 +28,9 @@ struct DecideOptions {
 
 /// A decision on its way to the disk: answers when its record is durable.
 final class DecideAck: PendingAck, @unchecked Sendable {
-    // SAFETY: everything is set before the append and only read afterwards.
+    // SAFETY: everything is set before the append; afterwards only the journal thread calls it, once.
     private let responder: Responder
-    private let body: [UInt8]
+    private var body: [UInt8]
     private let claim: IdempotencyClaim?
     private let idempotency: IdempotencyTable
 
@@ -40,7 +43,9 @@ final class DecideAck: PendingAck, @unchecked Sendable {
     }
 
     override func durable(firstSeq: UInt64, answers: inout ResponseBatch) {
-        _ = answers.add(responder, Response.json(200, DecisionAnswer.complete(body, seq: firstSeq)))
+        var answer: [UInt8] = []
+        swap(&answer, &body)
+        _ = answers.add(responder, Response.json(200, DecisionAnswer.complete(answer, seq: firstSeq)))
     }
 
     override func abandoned(_ reason: AppendRefusal, answers: inout ResponseBatch) {
@@ -80,29 +85,30 @@ final class DecidePipeline: Sendable {
         let result = decision.evaluate(
             inputs: inputs, features: features, models: { snapshot.models[$0] ?? .withdrawn }, steps: &steps,
             scratch: &workspace.scratch)
-        let inputBytes = DecisionEncoding.inputs(decision, inputs)
-        let featureBytes = DecisionEncoding.features(decision, features)
-        let evidence = inputBytes.withUnsafeBytes { inputs in
-            featureBytes.withUnsafeBytes { DecisionEncoding.evidence(inputs: inputs, features: $0) }
-        }
-        let resultBytes = DecisionEncoding.result(decision, result, evidence: evidence)
         let id = RecordID(micros: now, random: (Randomness.word(), Randomness.word()))
         let entity = decision.spec.entityInput.flatMap { inputs[$0].string } ?? ""
-        let record = DecisionAnswer.record(
-            id: id, decision: decision, decidedMicros: now, options: options, principal: principal, entity: entity,
-            traceID: traceID, featuresSeq: featuresSeq, inputs: inputBytes, features: featureBytes,
-            steps: DecisionEncoding.steps(result), result: resultBytes)
-        guard record.count <= ServiceLimits.recordBytesMax else {
+        let facts = RecordFacts(
+            id: id, decision: decision, decidedMicros: now, asOfMicros: options.asOfMicros, principal: principal,
+            entity: entity, traceID: traceID, featuresSeq: featuresSeq)
+        let written = DecisionAnswer.record(facts, inputs, features, result, to: &workspace.record)
+        guard workspace.record.count <= ServiceLimits.recordBytesMax else {
             throw Problem(413, "record_too_large", "The DecisionRecord would be larger than the limit.")
         }
-        let visible =
-            maskedInputs.isEmpty
-            ? resultBytes : DecisionEncoding.result(decision, result, evidence: evidence, masking: maskedInputs)
-        let body = DecisionAnswer.body(
-            id: id, decision: decision, result: visible, asOfMicros: options.asOfMicros, featuresSeq: featuresSeq,
-            latencyNanoseconds: MonotonicClock.nanoseconds() &- receivedNanoseconds)
+        let latency = MonotonicClock.nanoseconds() &- receivedNanoseconds
+        var body = JSONWriter(capacity: written.result.count + 320)
+        if maskedInputs.isEmpty {
+            workspace.record.withBytes { record in
+                DecisionAnswer.body(
+                    facts, result: UnsafeRawBufferPointer(rebasing: record[written.result]), latency, to: &body)
+            }
+        } else {
+            var visible = JSONWriter(capacity: written.result.count)
+            DecisionEncoding.result(
+                decision, result, evidence: written.evidence, masking: maskedInputs, to: &visible)
+            visible.withBytes { DecisionAnswer.body(facts, result: $0, latency, to: &body) }
+        }
         try append(
-            id: id, now: now, decision: decision, entity: entity, record: record, claim: claim, body: body,
+            id: id, now: now, decision: decision, entity: entity, claim: claim, body: body.unfinished(),
             responder: responder, workspace)
         return result
     }
@@ -131,14 +137,14 @@ final class DecidePipeline: Sendable {
     }
 
     private func append(
-        id: RecordID, now: Int64, decision: CompiledDecision, entity: String, record: [UInt8],
-        claim: IdempotencyClaim?, body: [UInt8], responder: Responder, _ workspace: DecideWorkspace
+        id: RecordID, now: Int64, decision: CompiledDecision, entity: String, claim: IdempotencyClaim?,
+        body: [UInt8], responder: Responder, _ workspace: DecideWorkspace
     ) throws(Problem) {
         workspace.writer.bytes.removeAll(keepingCapacity: true)
         var (name, key) = (decision.name, entity)
         name.withUTF8 { name in
             key.withUTF8 { key in
-                record.withUnsafeBytes { record in
+                workspace.record.withBytes { record in
                     DecisionFrame(
                         id: id, decidedMicros: now, claim: claim, decision: UnsafeRawBufferPointer(name),
                         version: UInt32(decision.version), entity: UnsafeRawBufferPointer(key), record: record
@@ -159,81 +165,101 @@ struct LoopClock: Decisions.MonotonicClock {
     func now() -> UInt64 { HTTP.MonotonicClock.nanoseconds() }
 }
 
+/// What a record and its answer say beside inputs, features and result.
+struct RecordFacts {
+    let id: RecordID
+    let decision: CompiledDecision
+    let decidedMicros: Int64
+    let asOfMicros: Int64
+    let principal: String
+    /// Empty when the decision has no entity.
+    let entity: String
+    let traceID: String?
+    let featuresSeq: Int64
+}
+
 /// Writes DecisionRecords and answers.
 enum DecisionAnswer {
-    /// The record's JSON. Its own position is not in it: the journal gives it when the record is already on its way.
+    /// Writes the record's JSON over what the writer held. Its own position is not in it: the journal gives it when the
+    /// record is already on its way.
+    ///
+    /// - Returns: where the result stands in the text, and the evidence that it names.
     static func record(
-        id: RecordID, decision: CompiledDecision, decidedMicros: Int64, options: DecideOptions, principal: String,
-        entity: String, traceID: String?, featuresSeq: Int64, inputs: [UInt8], features: [UInt8], steps: [UInt8],
-        result: [UInt8]
-    ) -> [UInt8] {
-        var writer = JSONWriter(capacity: inputs.count + features.count + result.count + 512)
+        _ facts: RecordFacts, _ inputs: [Value], _ features: [[FeatureValue]], _ result: DecisionResult,
+        to writer: inout JSONWriter
+    ) -> (result: Range<Int>, evidence: UInt64) {
+        let decision = facts.decision
+        writer.removeAll()
         writer.beginObject()
-        writer.key("id")
-        writer.string(id.text)
-        writer.key("decision")
-        writer.string(decision.name)
-        writer.key("version")
-        writer.integer(decision.version)
+        begin(facts, &writer)
         writer.key("decided_at")
-        writer.timestamp(decidedMicros)
+        writer.timestamp(facts.decidedMicros)
         writer.key("as_of")
-        writer.timestamp(options.asOfMicros)
+        writer.timestamp(facts.asOfMicros)
         writer.key("principal")
-        writer.string(principal)
+        writer.string(facts.principal)
         writer.key("entity")
-        if decision.spec.entityInput == nil { writer.null() } else { writer.string(entity) }
+        if decision.spec.entityInput == nil { writer.null() } else { writer.string(facts.entity) }
         writer.key("trace_id")
-        if let traceID { writer.string(traceID) } else { writer.null() }
+        if let traceID = facts.traceID { writer.string(traceID) } else { writer.null() }
         writer.key("features_seq")
-        writer.integer(featuresSeq)
+        writer.integer(facts.featuresSeq)
         writer.key("inputs")
-        writer.raw(inputs)
+        let inputsStart = writer.count
+        DecisionEncoding.inputs(decision, inputs, to: &writer)
+        let inputsEnd = writer.count
         writer.key("features")
-        writer.raw(features)
+        let featuresStart = writer.count
+        DecisionEncoding.features(decision, features, to: &writer)
+        let featuresEnd = writer.count
+        let evidence = writer.withBytes { bytes in
+            DecisionEncoding.evidence(
+                inputs: UnsafeRawBufferPointer(rebasing: bytes[inputsStart..<inputsEnd]),
+                features: UnsafeRawBufferPointer(rebasing: bytes[featuresStart..<featuresEnd]))
+        }
         writer.key("steps")
-        writer.raw(steps)
+        DecisionEncoding.steps(result, to: &writer)
         writer.key("result")
-        writer.raw(result)
+        let resultStart = writer.count
+        DecisionEncoding.result(decision, result, evidence: evidence, to: &writer)
+        let resultEnd = writer.count
         writer.endObject()
-        return writer.bytes
+        return (resultStart..<resultEnd, evidence)
     }
 
-    /// The answer without the value of its last member.
-    static func body(
-        id: RecordID, decision: CompiledDecision, result: [UInt8], asOfMicros: Int64, featuresSeq: Int64,
-        latencyNanoseconds: UInt64
-    ) -> [UInt8] {
-        var writer = JSONWriter(capacity: result.count + 256)
-        writer.beginObject()
+    private static func begin(_ facts: RecordFacts, _ writer: inout JSONWriter) {
         writer.key("id")
-        writer.string(id.text)
-        writer.key("decision")
-        writer.string(decision.name)
-        writer.key("version")
-        writer.integer(decision.version)
-        var bytes = writer.bytes
-        bytes.append(UInt8(ascii: ","))
-        bytes.append(contentsOf: result[1..<(result.count - DecisionEncoding.evidenceSuffixBytes)])
-        bytes.append(contentsOf: ",\"experiment\":null,\"as_of\":\"".utf8)
-        Timestamp.append(asOfMicros, to: &bytes)
-        bytes.append(contentsOf: "\",\"features_seq\":".utf8)
-        bytes.append(contentsOf: String(featuresSeq).utf8)
-        bytes.append(contentsOf: ",\"latency_ms\":".utf8)
-        let micros = latencyNanoseconds / 1000
-        let fraction = String(micros % 1000)
-        bytes.append(contentsOf: "\(micros / 1000).".utf8)
-        bytes.append(contentsOf: String(repeating: "0", count: 3 - fraction.utf8.count).utf8)
-        bytes.append(contentsOf: fraction.utf8)
-        bytes.append(contentsOf: ",\"seq\":".utf8)
-        return bytes
+        writer.quoted(room: RecordID.textBytes) { room in
+            facts.id.write(at: room)
+            return RecordID.textBytes
+        }
+        DecisionEncoding.identity(facts.decision, to: &writer)
     }
 
-    /// Puts the position in and closes the object.
-    static func complete(_ body: [UInt8], seq: UInt64) -> [UInt8] {
-        var bytes = body
-        bytes.append(contentsOf: String(seq).utf8)
-        bytes.append(UInt8(ascii: "}"))
-        return bytes
+    /// Writes the answer up to the value of its last member, the position.
+    ///
+    /// - Parameter result: the result as the record has it; its evidence is left out.
+    static func body(
+        _ facts: RecordFacts, result: UnsafeRawBufferPointer, _ latencyNanoseconds: UInt64,
+        to writer: inout JSONWriter
+    ) {
+        writer.beginObject()
+        begin(facts, &writer)
+        let members = result[1..<(result.count - DecisionEncoding.evidenceSuffixBytes)]
+        writer.raw(UnsafeRawBufferPointer(rebasing: members).bindMemory(to: UInt8.self))
+        writer.key("experiment")
+        writer.null()
+        writer.key("as_of")
+        writer.timestamp(facts.asOfMicros)
+        writer.key("features_seq")
+        writer.integer(facts.featuresSeq)
+        writer.key("latency_ms")
+        writer.decimal(isNegative: false, coefficient: latencyNanoseconds / 1000, exponent: -3)
+        writer.key("seq")
+    }
+
+    /// Puts the position in and closes the object; the bytes have room for both.
+    static func complete(_ body: consuming [UInt8], seq: UInt64) -> [UInt8] {
+        JSONWriter.completing(body, with: seq)
     }
 }

@@ -87,7 +87,9 @@ final class Replayer: Sendable {
         let evidence = record.inputBytes.withUnsafeBytes { inputs in
             record.featureBytes.withUnsafeBytes { DecisionEncoding.evidence(inputs: inputs, features: $0) }
         }
-        let fresh = DecisionEncoding.result(compiled.decision, result, evidence: evidence)
+        var writer = JSONWriter(capacity: 1024)
+        DecisionEncoding.result(compiled.decision, result, evidence: evidence, to: &writer)
+        let fresh = writer.finish()
         guard let freshTree = try? JSONTree(parsing: fresh) else {
             throw Problem(500, "replay_unreadable", "The replayed result does not parse.")
         }

@@ -73,10 +73,13 @@ final class DecisionEntry: Sendable {
     let decision: CompiledDecision
     /// The views, in the order of the decision's feature uses.
     let views: [ViewEntry]
+    /// Inputs that not everybody may read back.
+    let classifiedInputs: [InputSpec]
 
     init(decision: CompiledDecision, views: [ViewEntry]) {
         self.decision = decision
         self.views = views
+        classifiedInputs = decision.spec.inputs.filter { $0.classification != nil }
     }
 }
 

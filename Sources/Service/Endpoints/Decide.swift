@@ -116,7 +116,7 @@ extension ServiceHandler {
         var hasher = Hasher128(service.hashKey)
         hasher.add(route.principal)
         hasher.add(route.operation.rawValue)
-        for parameter in route.parameters.sorted(by: { $0.key < $1.key }) { hasher.add(parameter.value) }
+        for parameter in route.parameters { hasher.add(parameter) }
         hasher.add(key)
         var payload = Hasher128(service.hashKey)
         payload.add(request.body)
@@ -173,9 +173,10 @@ extension ServiceHandler {
 
     /// Table inputs that the caller may not read back: those that show a classified input of the decision.
     func maskedInputs(_ route: RequestRoute, _ entry: DecisionEntry) -> Set<String> {
-        let classified = entry.decision.spec.inputs.filter { $0.classification != nil }
+        let classified = entry.classifiedInputs
         guard !classified.isEmpty else { return [] }
         let plan = service.maskPlan(route, AccessResource(type: "decision", id: entry.decision.name))
+        if plan.showsEverything { return [] }
         let hidden = classified.filter {
             plan.verdict(path: "\(entry.decision.name).\($0.name)", classification: $0.classification) != nil
         }

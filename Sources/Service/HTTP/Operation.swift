@@ -1,4 +1,5 @@
 import HTTP
+import Telemetry
 
 /// Every operation that the daemon serves. Routes, access actions, `openapi.yaml` and the tests all follow this list;
 /// a raw value is the operation's `operationId`.
@@ -154,5 +155,32 @@ enum Operation: String, Sendable, CaseIterable {
         route.path.split(separator: "/").compactMap { segment in
             segment.hasPrefix("{") ? String(segment.dropFirst().dropLast()) : nil
         }
+    }
+}
+
+/// What every request needs to know of its operation, looked up once.
+final class OperationPlan: Sendable {
+    let operation: Operation
+    let action: String?
+    let resourceType: String
+    /// Which of the path's parameters names the resource.
+    let resourceIndex: Int?
+    let queryParameters: Set<String>?
+    let mediaTypes: [StaticString]?
+    /// Names of the path's parameters, in order.
+    let parameterNames: [String]
+    /// Counts the operation's requests.
+    let requests: RequestSeries
+
+    init(_ operation: Operation, metrics: Metrics) {
+        self.operation = operation
+        action = operation.action
+        resourceType = operation.resourceType
+        queryParameters = operation.queryParameters
+        mediaTypes = operation.mediaTypes
+        let (route, names) = (operation.route, operation.parameterNames)
+        parameterNames = names
+        resourceIndex = operation.resourceParameter.flatMap { names.firstIndex(of: $0) }
+        requests = metrics.requests(method: route.method.token.description, route: route.path)
     }
 }

@@ -8,8 +8,9 @@ import Telemetry
 
 /// What routing found out about a request before its body was read.
 struct RequestRoute: Sendable {
-    let operation: Operation
-    let parameters: [String: String]
+    let plan: OperationPlan
+    /// Path parameters in the order of the plan's names.
+    let parameters: [String]
     let subject: AccessSubject
     /// The definitions that this request is answered with, from start to end.
     let snapshot: Snapshot
@@ -17,8 +18,13 @@ struct RequestRoute: Sendable {
     /// The refusal that stands unless the record itself (its principal, its decision) makes a policy permit the action.
     var pendingRefusal: Problem?
 
+    /// What was asked for.
+    var operation: Operation { plan.operation }
+
     /// A path parameter of the operation's template.
-    func parameter(_ name: String) -> String { parameters[name] ?? "" }
+    func parameter(_ name: String) -> String {
+        plan.parameterNames.firstIndex(of: name).map { parameters[$0] } ?? ""
+    }
 
     /// Who calls, for records and logs.
     var principal: String { subject.id }
@@ -40,57 +46,66 @@ final class ServiceHandler: HTTPHandler {
     typealias Route = RequestRoute
 
     let service: ServiceCore
-    private let routes: RouteTable<Operation>
+    private let routes: RouteTable<OperationPlan>
     private let ingestWorkspaces = Pool<IngestWorkspace> { IngestWorkspace() }
     private let decideWorkspaces = Pool<DecideWorkspace> { DecideWorkspace() }
 
     init(service: ServiceCore) {
         self.service = service
-        var routes = RouteTable<Operation>()
-        for operation in Operation.allCases { routes.add(operation.route.method, operation.route.path, operation) }
+        var routes = RouteTable<OperationPlan>()
+        for operation in Operation.allCases {
+            let route = operation.route
+            routes.add(route.method, route.path, OperationPlan(operation, metrics: service.metrics))
+        }
         self.routes = routes
     }
 
     func route(_ head: RequestHead) -> RouteDecision<RequestRoute> {
-        let operation: Operation
-        let parameters: [String: String]
+        let plan: OperationPlan
+        let parameters: [String]
         switch routes.match(head) {
-        case .found(let found, let values):
-            operation = found
-            parameters = Dictionary(
-                zip(found.parameterNames, values), uniquingKeysWith: { first, _ in first })
+        case .found(let found, let values): (plan, parameters) = (found, values)
         case .notFound:
             return .refuse(Problem(404, "unknown_path", "There is no such path; see /openapi.yaml.").response)
         case .methodNotAllowed(let methods): return .methodNotAllowed(methods)
         }
         let traceID = head.known(.traceparent).flatMap { TraceContext(header: $0) }?.traceID
-        if let problem = Self.shapeProblem(head, operation) { return .refuse(problem.response) }
-        guard let action = operation.action else {
+        if let problem = Self.shapeProblem(head, plan) { return .refuse(problem.response) }
+        guard let action = plan.action else {
             return .accept(
                 RequestRoute(
-                    operation: operation, parameters: parameters, subject: AccessSubject(.anonymous),
+                    plan: plan, parameters: parameters, subject: AccessSubject(.anonymous),
                     snapshot: service.state.snapshot, traceID: traceID), .standard)
         }
         switch authenticate(head) {
         case .failure(let problem): return .refuse(problem.response)
         case .success(let subject):
             let route = RequestRoute(
-                operation: operation, parameters: parameters, subject: subject, snapshot: service.state.snapshot,
+                plan: plan, parameters: parameters, subject: subject, snapshot: service.state.snapshot,
                 traceID: traceID)
             let resource = AccessResource(
-                type: operation.resourceType, id: operation.resourceParameter.map(route.parameter) ?? "*")
-            guard operation.isAboutOneRecord else {
+                type: plan.resourceType, id: plan.resourceIndex.map { parameters[$0] } ?? "*")
+            guard plan.operation.isAboutOneRecord else {
                 if let problem = authorize(route, action, resource) { return .refuse(problem.response) }
-                return .accept(route, bodyPolicy(operation))
+                return .accept(route, bodyPolicy(plan.operation))
             }
             var waiting = route
             waiting.pendingRefusal = refusal(route, action, resource)
-            return .accept(waiting, bodyPolicy(operation))
+            return .accept(waiting, bodyPolicy(plan.operation))
         }
     }
 
     /// What is wrong with a request before anybody asks who sent it: its query and its media type.
-    private static func shapeProblem(_ head: RequestHead, _ operation: Operation) -> Problem? {
+    private static func shapeProblem(_ head: RequestHead, _ plan: OperationPlan) -> Problem? {
+        if head.hasQuery, let problem = queryProblem(head, plan) { return problem }
+        guard let types = plan.mediaTypes, head.method == .post || head.method == .put,
+            head.known(.contentType) != nil, !types.contains(where: { head.isContentType($0) })
+        else { return nil }
+        let names = types.map(\.description).joined(separator: " or ")
+        return Problem(415, "unsupported_media_type", "Send \(names).")
+    }
+
+    private static func queryProblem(_ head: RequestHead, _ plan: OperationPlan) -> Problem? {
         var seen: Set<String> = []
         var repeated: [DocumentProblem] = []
         head.forEachQueryParameter { key, _ in
@@ -102,7 +117,7 @@ final class ServiceHandler: HTTPHandler {
             }
         }
         if !repeated.isEmpty { return Problem.invalid(repeated) }
-        if let known = operation.queryParameters {
+        if let known = plan.queryParameters {
             var problems: [DocumentProblem] = []
             head.forEachQueryParameter { key, _ in
                 if !known.contains(key) {
@@ -115,11 +130,7 @@ final class ServiceHandler: HTTPHandler {
             }
             if !problems.isEmpty { return Problem.invalid(problems) }
         }
-        guard let types = operation.mediaTypes, head.method == .post || head.method == .put,
-            head.known(.contentType) != nil, !types.contains(where: { head.isContentType($0) })
-        else { return nil }
-        let names = types.map(\.description).joined(separator: " or ")
-        return Problem(415, "unsupported_media_type", "Send \(names).")
+        return nil
     }
 
     private func bodyPolicy(_ operation: Operation) -> BodyPolicy {
@@ -203,6 +214,11 @@ final class ServiceHandler: HTTPHandler {
         _ head: RequestHead, _ route: RequestRoute?, status: UInt16, bodyBytesIn: Int, bodyBytesOut: Int
     ) {
         let nanoseconds = HTTP.MonotonicClock.nanoseconds() &- head.receivedNanoseconds
+        if let route, !head.isHead, !service.log.isEnabled(.debug) {
+            route.plan.requests.record(
+                status: Int(status), bytesIn: bodyBytesIn, bytesOut: bodyBytesOut, nanoseconds: Int64(nanoseconds))
+            return
+        }
         service.observe(
             .request(
                 method: head.isHead ? "HEAD" : head.method.token.description,

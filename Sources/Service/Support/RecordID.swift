@@ -47,26 +47,29 @@ struct RecordID: Hashable, Sendable {
         }
     }
 
-    /// Appends the canonical 36-character lower-case form.
-    func append(to bytes: inout [UInt8]) {
-        var position = 0
-        for word in [high, low] {
-            for shift in stride(from: 60, through: 0, by: -4) {
-                if position == 8 || position == 12 || position == 16 || position == 20 {
-                    bytes.append(UInt8(ascii: "-"))
-                }
-                let digit = UInt8(truncatingIfNeeded: word >> UInt64(shift)) & 0xF
-                bytes.append(digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10)
-                position += 1
+    /// Length of the canonical form.
+    static let textBytes = 36
+
+    /// Writes the canonical 36-character lower-case form through a pointer.
+    func write(at room: UnsafeMutablePointer<UInt8>) {
+        var place = 0
+        for digits in 0..<32 {
+            if place == 8 || place == 13 || place == 18 || place == 23 {
+                room[place] = UInt8(ascii: "-")
+                place += 1
             }
+            let word = digits < 16 ? high : low
+            let digit = UInt8(truncatingIfNeeded: word >> UInt64(60 - 4 * (digits & 15))) & 0xF
+            room[place] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+            place += 1
         }
     }
 
     /// The canonical 36-character lower-case form.
     var text: String {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(36)
-        append(to: &bytes)
-        return String(decoding: bytes, as: UTF8.self)
+        String(unsafeUninitializedCapacity: Self.textBytes) { room in
+            write(at: room.baseAddress.unsafelyUnwrapped)
+            return Self.textBytes
+        }
     }
 }
