@@ -11,8 +11,9 @@ final class DecideWorkspace {
     let parser = JSONParser(limits: JSONLimits(bytesMax: 1 << 20, depthMax: 64))
     var vector = FeatureVector()
     var scratch = DecisionScratch()
-    /// The record that is being written.
+    /// The record that is being written, and its features before they have their place.
     var record = JSONWriter(capacity: 4096)
+    var features = JSONWriter(capacity: 2048)
     /// Its frame.
     var writer = ByteWriter()
 }
@@ -90,7 +91,7 @@ final class DecidePipeline: Sendable {
         let facts = RecordFacts(
             id: id, decision: decision, decidedMicros: now, asOfMicros: options.asOfMicros, principal: principal,
             entity: entity, traceID: traceID, featuresSeq: featuresSeq)
-        let written = DecisionAnswer.record(facts, inputs, features, result, to: &workspace.record)
+        let written = DecisionAnswer.record(facts, inputs, features, result, workspace)
         guard workspace.record.count <= ServiceLimits.recordBytesMax else {
             throw Problem(413, "record_too_large", "The DecisionRecord would be larger than the limit.")
         }
@@ -108,8 +109,8 @@ final class DecidePipeline: Sendable {
             visible.withBytes { DecisionAnswer.body(facts, result: $0, latency, to: &body) }
         }
         try append(
-            id: id, now: now, decision: decision, entity: entity, claim: claim, body: body.unfinished(),
-            responder: responder, workspace)
+            facts, featuresOffset: written.featuresOffset, claim: claim, body: body.unfinished(), responder: responder,
+            workspace)
         return result
     }
 
@@ -137,17 +138,18 @@ final class DecidePipeline: Sendable {
     }
 
     private func append(
-        id: RecordID, now: Int64, decision: CompiledDecision, entity: String, claim: IdempotencyClaim?,
-        body: [UInt8], responder: Responder, _ workspace: DecideWorkspace
+        _ facts: RecordFacts, featuresOffset: Int, claim: IdempotencyClaim?, body: [UInt8], responder: Responder,
+        _ workspace: DecideWorkspace
     ) throws(Problem) {
         workspace.writer.bytes.removeAll(keepingCapacity: true)
-        var (name, key) = (decision.name, entity)
+        var (name, key) = (facts.decision.name, facts.entity)
         name.withUTF8 { name in
             key.withUTF8 { key in
                 workspace.record.withBytes { record in
                     DecisionFrame(
-                        id: id, decidedMicros: now, claim: claim, decision: UnsafeRawBufferPointer(name),
-                        version: UInt32(decision.version), entity: UnsafeRawBufferPointer(key), record: record
+                        id: facts.id, decidedMicros: facts.decidedMicros, claim: claim,
+                        decision: UnsafeRawBufferPointer(name), version: UInt32(facts.decision.version),
+                        entity: UnsafeRawBufferPointer(key), record: record, featuresOffset: UInt32(featuresOffset)
                     ).encode(into: &workspace.writer)
                 }
             }
@@ -180,14 +182,30 @@ struct RecordFacts {
 
 /// Writes DecisionRecords and answers.
 enum DecisionAnswer {
-    /// Writes the record's JSON over what the writer held. Its own position is not in it: the journal gives it when the
-    /// record is already on its way.
-    ///
-    /// - Returns: where the result stands in the text, and the evidence that it names.
+    /// Where parts of a record's text stand.
+    struct Written {
+        let result: Range<Int>
+        /// The hash over inputs and features that the result names.
+        let evidence: UInt64
+        /// The comma before the last member, the features.
+        let featuresOffset: Int
+    }
+
+    /// Writes the record's JSON over what the workspace held. Its own position is not in it: the journal gives it when
+    /// the record is already on its way.
     static func record(
         _ facts: RecordFacts, _ inputs: [Value], _ features: [[FeatureValue]], _ result: DecisionResult,
+        _ workspace: DecideWorkspace
+    ) -> Written {
+        workspace.features.removeAll()
+        DecisionEncoding.features(facts.decision, features, to: &workspace.features)
+        return workspace.features.withBytes { record(facts, inputs, $0, result, to: &workspace.record) }
+    }
+
+    private static func record(
+        _ facts: RecordFacts, _ inputs: [Value], _ features: UnsafeRawBufferPointer, _ result: DecisionResult,
         to writer: inout JSONWriter
-    ) -> (result: Range<Int>, evidence: UInt64) {
+    ) -> Written {
         let decision = facts.decision
         writer.removeAll()
         writer.beginObject()
@@ -208,14 +226,9 @@ enum DecisionAnswer {
         let inputsStart = writer.count
         DecisionEncoding.inputs(decision, inputs, to: &writer)
         let inputsEnd = writer.count
-        writer.key("features")
-        let featuresStart = writer.count
-        DecisionEncoding.features(decision, features, to: &writer)
-        let featuresEnd = writer.count
         let evidence = writer.withBytes { bytes in
             DecisionEncoding.evidence(
-                inputs: UnsafeRawBufferPointer(rebasing: bytes[inputsStart..<inputsEnd]),
-                features: UnsafeRawBufferPointer(rebasing: bytes[featuresStart..<featuresEnd]))
+                inputs: UnsafeRawBufferPointer(rebasing: bytes[inputsStart..<inputsEnd]), features: features)
         }
         writer.key("steps")
         DecisionEncoding.steps(result, to: &writer)
@@ -223,8 +236,10 @@ enum DecisionAnswer {
         let resultStart = writer.count
         DecisionEncoding.result(decision, result, evidence: evidence, to: &writer)
         let resultEnd = writer.count
+        writer.key("features")
+        writer.raw(features.bindMemory(to: UInt8.self))
         writer.endObject()
-        return (resultStart..<resultEnd, evidence)
+        return Written(result: resultStart..<resultEnd, evidence: evidence, featuresOffset: resultEnd)
     }
 
     private static func begin(_ facts: RecordFacts, _ writer: inout JSONWriter) {

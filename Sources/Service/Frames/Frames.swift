@@ -173,6 +173,9 @@ struct DecisionFrame {
     /// Empty when the decision has no entity.
     let entity: UnsafeRawBufferPointer
     let record: UnsafeRawBufferPointer
+    /// Where the record's last member, its features, begins with its comma; 0 when that is not known. What measures and
+    /// columns are made of stands before it, and the features are most of a record.
+    let featuresOffset: UInt32
 
     func encode(into writer: inout ByteWriter) {
         writer.integer(id.high)
@@ -183,20 +186,42 @@ struct DecisionFrame {
         writer.integer(version)
         writer.blob(entity)
         writer.blob(record)
+        writer.integer(featuresOffset)
     }
 
     static func decode(_ bytes: UnsafeRawBufferPointer) throws(FrameError) -> DecisionFrame {
         var reader = ByteReader(bytes)
+        let id = RecordID(
+            high: try reader.integer(UInt64.self, "decision id"), low: try reader.integer(UInt64.self, "decision id"))
+        let decided = try reader.integer(Int64.self, "decision time")
+        let claim = try IdempotencyClaim.decode(from: &reader)
+        let decision = try reader.blob("decision name")
+        let version = try reader.integer(UInt32.self, "decision version")
+        let entity = try reader.blob("decision entity")
+        let record = try reader.blob("decision record")
+        // Frames of an older binary end here.
+        let offset = reader.isAtEnd ? 0 : try reader.integer(UInt32.self, "features offset")
+        guard offset <= record.count else { throw FrameError(what: "features offset") }
         return DecisionFrame(
-            id: RecordID(
-                high: try reader.integer(UInt64.self, "decision id"),
-                low: try reader.integer(UInt64.self, "decision id")),
-            decidedMicros: try reader.integer(Int64.self, "decision time"),
-            claim: try IdempotencyClaim.decode(from: &reader),
-            decision: try reader.blob("decision name"),
-            version: try reader.integer(UInt32.self, "decision version"),
-            entity: try reader.blob("decision entity"),
-            record: try reader.blob("decision record"))
+            id: id, decidedMicros: decided, claim: claim, decision: decision, version: version, entity: entity,
+            record: record, featuresOffset: offset)
+    }
+
+    /// Parses the record without its features, which nobody who only counts or files it reads.
+    ///
+    /// - Parameter scratch: holds the text as long as the value is used.
+    func head(_ parser: JSONParser, _ scratch: inout [UInt8]) throws(FrameError) -> JSONValue {
+        scratch.removeAll(keepingCapacity: true)
+        if featuresOffset == 0 {
+            scratch.append(contentsOf: record)
+        } else {
+            scratch.append(contentsOf: record[..<Int(featuresOffset)])
+            scratch.append(UInt8(ascii: "}"))
+        }
+        guard let value = scratch.withUnsafeBytes({ try? parser.parse($0) }) else {
+            throw FrameError(what: "decision record")
+        }
+        return value
     }
 }
 

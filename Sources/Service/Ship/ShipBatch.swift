@@ -24,6 +24,7 @@ struct ShipBatch {
     private let journal: UInt128
     private let parser = JSONParser()
     private var slots = StreamSlots()
+    private var recordHead: [UInt8] = []
     private var tables: [MeasureFold] = []
 
     /// Columns of the tables, in the order written.
@@ -137,7 +138,7 @@ struct ShipBatch {
     }
 
     private mutating func addDecision(_ frame: DecisionFrame, _ seq: UInt64) throws(FrameError) {
-        guard let record = try? parser.parse(frame.record) else { throw FrameError(what: "decision record") }
+        let record = try frame.head(parser, &recordHead)
         oldestMicros = min(oldestMicros, frame.decidedMicros)
         decisions.uuid(journal)
         decisions.integer(Int64(seq))

@@ -15,6 +15,7 @@ final class Applier: @unchecked Sendable {
     private let state: ServiceState
     private let parser = JSONParser()
     private var slots = StreamSlots()
+    private var recordHead: [UInt8] = []
     /// Called with a batch of activations: gives the snapshot that they make.
     private let compile: @Sendable (_ history: DefinitionHistory, _ previous: Snapshot) -> Snapshot
     private var isStale = false
@@ -122,7 +123,7 @@ final class Applier: @unchecked Sendable {
             state.idempotency.complete(claim, at: position, atMicros: frame.decidedMicros)
         }
         guard !current.decisionMeasures.isEmpty else { return }
-        guard let record = try? parser.parse(frame.record) else { throw FrameError(what: "decision record") }
+        let record = try frame.head(parser, &recordHead)
         for measure in current.decisionMeasures {
             state.rollups.add(measure, record, timeMicros: frame.decidedMicros, &slots)
         }

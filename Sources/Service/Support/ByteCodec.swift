@@ -51,6 +51,9 @@ struct ByteReader {
         self.bytes = bytes
     }
 
+    /// Whether everything was read.
+    var isAtEnd: Bool { offset == bytes.count }
+
     mutating func integer<T: FixedWidthInteger>(_ type: T.Type, _ what: StaticString) throws(FrameError) -> T {
         let size = MemoryLayout<T>.size
         guard offset + size <= bytes.count else { throw FrameError(what: "\(what)") }
