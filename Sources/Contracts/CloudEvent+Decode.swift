@@ -27,7 +27,7 @@ extension CloudEvent {
             CloudEvent(
                 root: value, id: id, source: source, type: type, subject: parts.subject, time: parts.time,
                 timeMicros: micros, dataContentType: parts.dataContentType, dataSchema: parts.dataSchema,
-                data: parts.data, dataBase64: parts.dataBase64))
+                data: parts.data, dataBase64: parts.dataBase64, corrects: parts.corrects))
     }
 }
 
@@ -57,6 +57,7 @@ private struct Parts {
     var dataSchema: JSONValue?
     var data: JSONValue?
     var dataBase64: JSONValue?
+    var corrects: JSONValue?
 
     mutating func collect(_ value: JSONValue) -> Violation? {
         guard value.kind == .object else {
@@ -83,6 +84,7 @@ private struct Parts {
             case .dataContentType: dataContentType = content
             case .dataSchema: dataSchema = content
             case .dataBase64: dataBase64 = content
+            case .corrects: corrects = content
             case .data, .other: if let violation = Self.checkExtension(member, content) { return violation }
             }
         }
@@ -107,6 +109,7 @@ private struct Parts {
             return .event(.invalidSource, "source", "source is not a URI reference")
         }
         if let subject, let violation = Self.checkText(subject, "subject") { return violation }
+        if let corrects, let violation = Self.checkText(corrects, "corrects") { return violation }
         if let dataContentType, let violation = Self.checkText(dataContentType, "datacontenttype") {
             return violation
         }

@@ -24,6 +24,16 @@ public struct CloudEvent {
     public let data: JSONValue?
     /// `data_base64`; nil when absent.
     public let dataBase64: JSONValue?
+    /// The extension `corrects`: id of the earlier event of the same source that this one replaces or, with empty data,
+    /// takes back; nil when absent.
+    public let corrects: JSONValue?
+
+    /// Whether the event takes back what it corrects: it carries no data, null, or an object without members.
+    public var isRetraction: Bool {
+        guard corrects != nil, dataBase64 == nil else { return false }
+        guard let data, !data.isNull else { return true }
+        return data.kind == .object && data.members.first { _ in true } == nil
+    }
 
     /// An extension attribute; nil when absent or null, which CloudEvents counts as absent.
     public func attribute(_ name: StaticString) -> JSONValue? {
@@ -42,6 +52,7 @@ public struct CloudEvent {
         case .dataSchema: return dataSchema
         case .data: return data
         case .dataBase64: return dataBase64
+        case .corrects: return corrects
         case .specVersion, .other:
             let value = name.withUnsafeBufferPointer { root.member(utf8: $0) }
             return value.flatMap { $0.isNull ? nil : $0 }
@@ -50,7 +61,8 @@ public struct CloudEvent {
 
     /// What a key of the event's object names.
     enum Part: UInt8 {
-        case id, source, type, subject, time, specVersion, dataContentType, dataSchema, data, dataBase64, other
+        case id, source, type, subject, time, specVersion, dataContentType, dataSchema, data, dataBase64, corrects
+        case other
 
         init(name: String) {
             switch name {
@@ -64,6 +76,7 @@ public struct CloudEvent {
             case "dataschema": self = .dataSchema
             case "data": self = .data
             case "data_base64": self = .dataBase64
+            case "corrects": self = .corrects
             default: self = .other
             }
         }
@@ -86,6 +99,7 @@ public struct CloudEvent {
                 }
             case 6: if member.keyEquals("source") { self = .source }
             case 7: if member.keyEquals("subject") { self = .subject }
+            case 8: if member.keyEquals("corrects") { self = .corrects }
             case 10: if member.keyEquals("dataschema") { self = .dataSchema }
             case 11:
                 if member.keyEquals("specversion") {

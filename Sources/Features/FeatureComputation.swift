@@ -15,7 +15,7 @@ public struct FeatureComputation: ~Copyable {
         program = FeaturePlan.program(view, features ?? Array(view.features.indices))
     }
 
-    /// Adds one event; its `entity` is not looked at.
+    /// Adds one event, with what superseded it if anything has; its `entity` is not looked at.
     @discardableResult
     public mutating func add(_ event: FeatureEvent) -> ApplyOutcome {
         table.insert(event, slot: 0)

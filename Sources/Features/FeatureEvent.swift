@@ -26,10 +26,14 @@ public struct FeatureEvent: Sendable {
     public var seq: Int64
     /// One value per column of the view, in its order.
     public var values: [EventValue]
+    /// What replaced it or took it back; nil while it stands. For histories that are read as a whole: a store is told
+    /// by `FeatureStore.correct`.
+    public var superseded: Supersession?
 
     /// Makes an event.
     public init(
-        entity: String, source: String, id: String, time: Int64, ingestTime: Int64, seq: Int64, values: [EventValue]
+        entity: String, source: String, id: String, time: Int64, ingestTime: Int64, seq: Int64, values: [EventValue],
+        superseded: Supersession? = nil
     ) {
         self.entity = entity
         self.source = source
@@ -38,6 +42,38 @@ public struct FeatureEvent: Sendable {
         self.ingestTime = ingestTime
         self.seq = seq
         self.values = values
+        self.superseded = superseded
+    }
+}
+
+/// The correction that ended an event: reads that know the correction do not see the event any more.
+public struct Supersession: Hashable, Sendable {
+    /// Position of the correction in the journal, after the event's.
+    public var seq: Int64
+    /// Time of its ingestion [microseconds since the Unix epoch].
+    public var ingestTime: Int64
+
+    /// Makes it.
+    public init(seq: Int64, ingestTime: Int64) {
+        self.seq = seq
+        self.ingestTime = ingestTime
+    }
+}
+
+/// An event in memory, by its place.
+public struct SupersededEvent: Hashable, Sendable {
+    /// Key of its entity.
+    public var entity: String
+    /// Its event time [microseconds since the Unix epoch].
+    public var time: Int64
+    /// Its position in the journal.
+    public var seq: Int64
+
+    /// Makes it.
+    public init(entity: String, time: Int64, seq: Int64) {
+        self.entity = entity
+        self.time = time
+        self.seq = seq
     }
 }
 

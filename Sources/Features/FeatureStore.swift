@@ -104,6 +104,31 @@ public final class FeatureStore: Sendable {
         return shard(hash).mutex.withLock { $0.apply(view: index, event, hash: hash) }
     }
 
+    /// Applies a correction to one view: ends the event that it supersedes and adds the one that stands in its place.
+    /// For one entity both happen under one acquisition of its lock, so no reader sees half of it.
+    ///
+    /// - Parameters:
+    ///   - old: the superseded event; nil when the view never took it. One that memory has let go changes nothing: reads
+    ///     that reach it say so already.
+    ///   - end: the correction.
+    ///   - event: what replaces it; nil for a retraction.
+    /// - Returns: what became of the replacement; `applied` for a retraction.
+    @discardableResult
+    public func correct(
+        view index: Int, _ old: SupersededEvent?, by end: Supersession, with event: FeatureEvent?
+    ) -> ApplyOutcome {
+        guard let old else { return event.map { apply(view: index, $0) } ?? .applied }
+        let oldHash = ByteDictionary.hash(old.entity)
+        guard let event, event.entity == old.entity else {
+            shard(oldHash).mutex.withLock { $0.supersede(view: index, old, by: end, hash: oldHash) }
+            return event.map { apply(view: index, $0) } ?? .applied
+        }
+        return shard(oldHash).mutex.withLock { shard in
+            shard.supersede(view: index, old, by: end, hash: oldHash)
+            return shard.apply(view: index, event, hash: oldHash)
+        }
+    }
+
     /// Says that every event up to `seq` has been applied, so that readers of quiet shards see the journal's position.
     public func advance(to seq: Int64) {
         appliedThrough.store(seq, ordering: .releasing)

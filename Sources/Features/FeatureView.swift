@@ -22,7 +22,7 @@ public final class FeatureView: Sendable {
             windows[$0.window] == .max && ($0.fold == .lastTime || $0.fold == .timeSince)
         }
         signedFields =
-            [true, true, true, false, false]
+            [true, true, true, false, false, false, true]
             + spec.columns.map { column in
                 if case .string = column.kind { false } else { true }
             }

@@ -28,6 +28,8 @@ struct ReadProgram: Sendable {
     let view: FeatureView
     let stages: [Stage]
     let distinctColumns: Int
+    /// Length of the longest window [microseconds]; Int64.max for all history.
+    var longestSpan: Int64 { stages.last?.span ?? 0 }
 
     /// `wanted`: feature index in the view and position in the reader's vector.
     init(view: FeatureView, wanted: [(feature: Int, position: Int)]) {

@@ -1,6 +1,6 @@
 /// How wide each field of an entity's rows is. Entities whose values need the same widths share one layout.
 struct RowShape: Hashable {
-    /// Bytes (0...8) of: time, ingest, seq, null flags, source, then each column.
+    /// Bytes (0...8) of: time, ingest, seq, null flags, source, end seq, end ingest, then each column.
     var widths: [UInt8]
     /// Bytes of the event id; 0 when the view needs no tie-break.
     var idWidth: UInt16
@@ -76,7 +76,11 @@ struct RowLayout {
         static let seq = 2
         static let nulls = 3
         static let source = 4
-        static let count = 5
+        /// Distance from the event's seq and ingest time to those of what superseded it. The seq's is 0 while nothing
+        /// has, so both take no room in the rows of an entity without corrections.
+        static let endSeq = 5
+        static let endIngest = 6
+        static let count = 7
     }
 
     let shape: RowShape

@@ -48,6 +48,15 @@ struct Shard {
         return outcome
     }
 
+    /// Ends an event; nothing happens when memory does not hold it.
+    mutating func supersede(view index: Int, _ old: SupersededEvent, by end: Supersession, hash: Int) {
+        appliedSeq = max(appliedSeq, end.seq)
+        guard index < tables.count, let box = tables[index],
+            let slot = entities[box.entityType].find(old.entity, hash: hash)
+        else { return }
+        box.table.supersede(time: old.time, seq: old.seq, by: end, slot: Int(slot))
+    }
+
     func read(
         _ plan: FeaturePlan, entity: String, hash: Int, asOf: Int64, knownAt: KnownAt,
         into vector: inout FeatureVector

@@ -74,10 +74,17 @@ extension ViewTable {
             timeField: layout.fields[RowLayout.Fixed.time], indexes: nil)
         let newest = all.count > 0 ? all.time(all.count - 1) : Int64.min
         let visible = asOf >= newest ? all.count : all.firstPosition(after: asOf, below: all.count)
-        let isFiltered = filter(all, visible, layout, header, knownAt, into: &scratch.known)
-        let count = isFiltered ? scratch.known.count : visible
         let memory = MemoryCover(
             capped: header.cappedThrough, retired: retiredThrough, newest: newest, asOf: asOf)
+        let isFiltered: Bool
+        if layout.fields[RowLayout.Fixed.endSeq].width > 0 {
+            let standing = StandingRows(layout: layout, header: header, knownAt: knownAt)
+            standing.collect(all, visible, from: memory.start(of: program.longestSpan), into: &scratch.known)
+            isFiltered = true
+        } else {
+            isFiltered = filter(all, visible, layout, header, knownAt, into: &scratch.known)
+        }
+        let count = isFiltered ? scratch.known.count : visible
         guard asOf >= memory.floor || memory.floor == .min else {
             return unavailable(program, into: &values)
         }

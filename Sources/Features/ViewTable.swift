@@ -57,6 +57,7 @@ struct ViewTable: ~Copyable {
         if !FeatureLimits.eventTimeMicros.contains(event.time) { return .timeOutOfRange }
         if event.source.utf8.count > FeatureLimits.stringBytesMax { return .textTooLong }
         if view.needsTieOrder, event.id.utf8.count > FeatureLimits.identityBytesMax { return .textTooLong }
+        precondition(event.superseded.map { $0.seq > event.seq } ?? true, "a correction comes after what it corrects")
         for value in event.values {
             switch value {
             case .double(let number) where !number.isFinite: return .notFinite
@@ -82,6 +83,8 @@ struct ViewTable: ~Copyable {
         fields[RowLayout.Fixed.ingest] = event.ingestTime
         fields[RowLayout.Fixed.seq] = event.seq
         fields[RowLayout.Fixed.source] = 0
+        fields[RowLayout.Fixed.endSeq] = event.superseded.map { $0.seq - event.seq } ?? 0
+        fields[RowLayout.Fixed.endIngest] = event.superseded.map { $0.ingestTime - event.ingestTime } ?? 0
         idBytes.removeAll(keepingCapacity: true)
         shape.packsUUID = false
         if view.needsTieOrder {
@@ -164,7 +167,7 @@ struct ViewTable: ~Copyable {
         return move(slot: slot, layout: wider, rows: Swift.max(count + 1, Int(header.capacity) - Int(header.head)))
     }
 
-    private mutating func layoutNumber(_ wanted: RowShape) -> Int {
+    mutating func layoutNumber(_ wanted: RowShape) -> Int {
         if let number = layoutNumbers[wanted] { return number }
         let shape = layouts.count < FeatureLimits.layoutsMax ? wanted : wanted.coarse
         if let number = layoutNumbers[shape] { return number }
@@ -184,7 +187,7 @@ struct ViewTable: ~Copyable {
     }
 
     /// Moves the rows of an entity into a new block, rewriting them when the layout changes.
-    private mutating func move(slot: Int, layout: Int, rows: Int) -> UnsafeMutableRawPointer {
+    mutating func move(slot: Int, layout: Int, rows: Int) -> UnsafeMutableRawPointer {
         let block = newBlock(slot: slot, rows: rows, layout: layout)
         // Only now: allocating may have moved the old block.
         guard let old = arena.block(slot) else { preconditionFailure("the entity has a block") }

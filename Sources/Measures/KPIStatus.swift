@@ -99,6 +99,7 @@ public struct KPIStatus: Hashable, Sendable {
         case .zeroDenominator: return "nothing was counted in the period"
         case .overflow: return "the numbers are too large"
         case .tooManyDistinct: return "there are too many different values to count"
+        case .correctionUnresolved: return "corrections took back all values that were kept for it"
         }
     }
 

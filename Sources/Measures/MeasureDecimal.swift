@@ -86,6 +86,11 @@ public struct MeasureDecimal: Sendable {
         return isOver ? nil : MeasureDecimal(significand: sum, scale: scale)
     }
 
+    /// With the other sign; nil when that does not fit 127 bits.
+    public var negated: MeasureDecimal? {
+        significand == .min ? nil : MeasureDecimal(significand: -significand, scale: scale)
+    }
+
     /// Nearest binary64, rounded once.
     public var double: Double { MeasureRounding.quotient(significand, MeasureRounding.power(scale)) }
 

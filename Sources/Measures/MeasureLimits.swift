@@ -10,6 +10,9 @@ public enum MeasureLimits {
     public static let dimensionBytesMax = 256
     /// Different members an exact `distinct` keeps per row; past it the row's value is null with `too_many_distinct`.
     public static let distinctMax = 10_000
+    /// Different operands that a row of a `min` or `max` keeps, so that corrections can take them back; when all are taken
+    /// back while others were only counted, the row's value is null with `correction_unresolved`.
+    public static let extremesKept = 64
     /// Longest member of a `distinct` [bytes of UTF-8].
     public static let memberBytesMax = 256
     /// Base bucket: 15 minutes UTC [microseconds]. Every zone offset in use since 1972 is a multiple of it.

@@ -34,6 +34,8 @@ public enum MeasureNullReason: String, Hashable, Sendable, CaseIterable {
     case overflow = "overflow"
     /// More different members than are kept.
     case tooManyDistinct = "too_many_distinct"
+    /// Corrections took back every operand that was kept for the smallest or largest.
+    case correctionUnresolved = "correction_unresolved"
 }
 
 /// The value of a measure.
@@ -55,72 +57,121 @@ public enum MeasureValue: Hashable, Sendable {
     }
 }
 
-/// What a row accumulates: mergeable and exact, so the order of items and merges never matters.
+/// What a row accumulates: mergeable and exact, so the order of items and merges never matters. Items can be taken back,
+/// since an event can be corrected; a row that can no longer tell its value for that says so.
 public struct MeasureState: Hashable, Sendable {
+    /// Items, those with a null operand included.
+    public internal(set) var items: Int64 = 0
     /// Items counted (with an operand: not null).
-    public private(set) var count: Int64 = 0
+    public internal(set) var count: Int64 = 0
     /// Of those, items that pass the numerator's filter.
-    public private(set) var numerator: Int64 = 0
+    public internal(set) var numerator: Int64 = 0
     /// Exact sum of number operands.
-    public private(set) var sum = MeasureDecimal.zero
-    /// Smallest number operand.
-    public private(set) var minimum: MeasureDecimal?
-    /// Largest number operand.
-    public private(set) var maximum: MeasureDecimal?
-    private var memberTexts: Set<ByteText> = []
+    public internal(set) var sum = MeasureDecimal.zero
+    /// For `min` and `max`, the operands at that end.
+    var least = OperandReserve()
+    var greatest = OperandReserve()
+    /// For `distinct`, each member and how often it occurs.
+    var memberCounts: [ByteText: Int64] = [:]
     /// The sum did not fit; sticky.
-    public private(set) var isOverflow = false
+    public internal(set) var isOverflow = false
     /// More members than the limit; sticky, and the members are dropped.
-    public private(set) var isCrowded = false
+    public internal(set) var isCrowded = false
+    /// Something was taken back. For the rows of a delta: they then count less than nothing.
+    public internal(set) var isCorrected = false
+    /// Something was taken back that had never been added: the state is a delta, or lost its way; sticky.
+    var isUnmatched = false
 
+    /// Smallest number operand, kept for `min` only.
+    public var minimum: MeasureDecimal? { isUnmatched ? nil : least.best }
+    /// Largest number operand, kept for `max` only.
+    public var maximum: MeasureDecimal? { isUnmatched ? nil : greatest.best }
     /// Different operands, for `distinct`, in byte order.
-    public var members: [String] { memberTexts.sorted().map(\.text) }
+    public var members: [String] { memberCounts.keys.sorted().map(\.text) }
 
     /// Nothing folded yet.
     public init() {}
 
     /// Adds one item.
     public mutating func add(_ operand: MeasureOperand, isNumerator: Bool, aggregate: MeasureAggregate) {
+        items += 1
         switch operand {
         case .null: return
         case .none: break
         case .number(let number):
-            if aggregate == .distinct { insert(number.canonicalText) } else { add(number) }
+            switch aggregate {
+            case .distinct: insert(number.canonicalText, 1)
+            case .min: least.insert(number, .smallest)
+            case .max: greatest.insert(number, .largest)
+            case .count, .sum, .mean, .ratio: add(number)
+            }
         case .text(let text):
-            if aggregate == .distinct { insert(text) }
+            if aggregate == .distinct { insert(text, 1) }
         }
         count += 1
         if aggregate == .ratio, isNumerator { numerator += 1 }
     }
 
-    private mutating func add(_ number: MeasureDecimal) {
-        if let total = sum.adding(number) { sum = total } else { isOverflow = true }
-        minimum = minimum.map { Swift.min($0, number) } ?? number
-        maximum = maximum.map { Swift.max($0, number) } ?? number
+    /// Takes one item back: what `add` was given for it.
+    public mutating func remove(_ operand: MeasureOperand, isNumerator: Bool, aggregate: MeasureAggregate) {
+        items -= 1
+        isCorrected = true
+        switch operand {
+        case .null: return
+        case .none: break
+        case .number(let number):
+            switch aggregate {
+            case .distinct: remove(number.canonicalText)
+            case .min: if !least.remove(number, .smallest) { isUnmatched = true }
+            case .max: if !greatest.remove(number, .largest) { isUnmatched = true }
+            case .count, .sum, .mean, .ratio: add(number.negated)
+            }
+        case .text(let text):
+            if aggregate == .distinct { remove(text) }
+        }
+        count -= 1
+        if aggregate == .ratio, isNumerator { numerator -= 1 }
     }
 
-    private mutating func insert(_ member: String) {
+    private mutating func add(_ number: MeasureDecimal?) {
+        if let number, let total = sum.adding(number) { sum = total } else { isOverflow = true }
+    }
+
+    private mutating func insert(_ member: String, _ times: Int64) {
         if isCrowded { return }
         guard member.utf8.count <= MeasureLimits.memberBytesMax else { return crowd() }
-        memberTexts.insert(ByteText(member))
-        if memberTexts.count > MeasureLimits.distinctMax { crowd() }
+        memberCounts[ByteText(member), default: 0] += times
+        if memberCounts.count > MeasureLimits.distinctMax { crowd() }
+    }
+
+    private mutating func remove(_ member: String) {
+        if isCrowded { return }
+        let key = ByteText(member)
+        guard let times = memberCounts[key] else {
+            isUnmatched = true
+            return
+        }
+        memberCounts[key] = times == 1 ? nil : times - 1
     }
 
     private mutating func crowd() {
         isCrowded = true
-        memberTexts = []
+        memberCounts = [:]
     }
 
     /// Adds another state.
     public mutating func merge(_ other: MeasureState) {
+        items += other.items
         count += other.count
         numerator += other.numerator
-        if let total = sum.adding(other.sum) { sum = total } else { isOverflow = true }
-        if let least = other.minimum { minimum = minimum.map { Swift.min($0, least) } ?? least }
-        if let greatest = other.maximum { maximum = maximum.map { Swift.max($0, greatest) } ?? greatest }
+        add(other.sum)
+        least.merge(other.least, .smallest)
+        greatest.merge(other.greatest, .largest)
         isOverflow = isOverflow || other.isOverflow
+        isCorrected = isCorrected || other.isCorrected
+        isUnmatched = isUnmatched || other.isUnmatched
         if other.isCrowded { crowd() }
-        for member in other.memberTexts { insert(member.text) }
+        for (member, times) in other.memberCounts { insert(member.text, times) }
     }
 
     /// The measure's value.
@@ -128,8 +179,8 @@ public struct MeasureState: Hashable, Sendable {
         switch aggregate {
         case .count: return .decimal(MeasureDecimal(count))
         case .sum: return isOverflow ? .null(.overflow) : .decimal(sum)
-        case .min: return minimum.map { .decimal($0) } ?? .null(.noData)
-        case .max: return maximum.map { .decimal($0) } ?? .null(.noData)
+        case .min: return extreme(least)
+        case .max: return extreme(greatest)
         case .mean:
             if isOverflow { return .null(.overflow) }
             if count == 0 { return .null(.noData) }
@@ -138,8 +189,14 @@ public struct MeasureState: Hashable, Sendable {
             if count == 0 { return .null(.zeroDenominator) }
             return .double(Double(numerator) / Double(count))
         case .distinct:
-            return isCrowded ? .null(.tooManyDistinct) : .decimal(MeasureDecimal(Int64(memberTexts.count)))
+            if isCrowded { return .null(.tooManyDistinct) }
+            return isUnmatched ? .null(.correctionUnresolved) : .decimal(MeasureDecimal(Int64(memberCounts.count)))
         }
+    }
+
+    private func extreme(_ reserve: OperandReserve) -> MeasureValue {
+        if isUnmatched || reserve.isExhausted { return .null(.correctionUnresolved) }
+        return reserve.best.map { .decimal($0) } ?? .null(.noData)
     }
 }
 
@@ -152,76 +209,5 @@ extension MeasureDecimal {
             if text.utf8.last == UInt8(ascii: ".") { text.removeLast() }
         }
         return text == "-0" ? "0" : text
-    }
-}
-
-/// A state as plain columns, for a table in PostgreSQL: `count` and `numerator` add, `sum` adds as numeric, `minimum`
-/// and `maximum` take least and greatest, `members` unite, the flags are or-ed.
-public struct MeasureColumns: Hashable, Sendable {
-    /// bigint.
-    public var count: Int64
-    /// bigint.
-    public var numerator: Int64
-    /// numeric, plain digits.
-    public var sum: String
-    /// numeric or null.
-    public var minimum: String?
-    /// numeric or null.
-    public var maximum: String?
-    /// text[], sorted by UTF-8 bytes.
-    public var members: [String]
-    /// boolean.
-    public var isOverflow: Bool
-    /// boolean.
-    public var isCrowded: Bool
-
-    /// Makes columns, as read from a table.
-    public init(
-        count: Int64, numerator: Int64, sum: String, minimum: String?, maximum: String?, members: [String],
-        isOverflow: Bool, isCrowded: Bool
-    ) {
-        self.count = count
-        self.numerator = numerator
-        self.sum = sum
-        self.minimum = minimum
-        self.maximum = maximum
-        self.members = members
-        self.isOverflow = isOverflow
-        self.isCrowded = isCrowded
-    }
-}
-
-extension MeasureState {
-    /// The state as columns.
-    public var columns: MeasureColumns {
-        MeasureColumns(
-            count: count, numerator: numerator, sum: sum.description, minimum: minimum?.description,
-            maximum: maximum?.description, members: members, isOverflow: isOverflow, isCrowded: isCrowded)
-    }
-
-    /// Reads columns back. A sum that PostgreSQL added beyond 127 bits reads as overflow; nil for text that is no
-    /// number.
-    public init?(_ columns: MeasureColumns) {
-        self.init()
-        count = columns.count
-        numerator = columns.numerator
-        isOverflow = columns.isOverflow
-        isCrowded = columns.isCrowded
-        for member in columns.members { insert(member) }
-        if let value = MeasureDecimal(parsing: columns.sum) {
-            sum = value
-        } else if columns.sum.utf8.allSatisfy({ $0 < UInt8(ascii: ":") }), !columns.sum.isEmpty {
-            isOverflow = true
-        } else {
-            return nil
-        }
-        if let text = columns.minimum {
-            guard let value = MeasureDecimal(parsing: text) else { return nil }
-            minimum = value
-        }
-        if let text = columns.maximum {
-            guard let value = MeasureDecimal(parsing: text) else { return nil }
-            maximum = value
-        }
     }
 }

@@ -48,6 +48,9 @@ public struct DimensionRegistry: Sendable {
         return combinations.count - 1
     }
 
+    /// The number of a combination that may have been admitted.
+    func number(_ dimensions: [String?]) -> Int? { numbers[DimensionKey(dimensions)] }
+
     /// The values of a number.
     public func dimensions(_ number: Int) -> [String?] { combinations[number].texts }
 
@@ -92,6 +95,39 @@ public struct RollupTable: Sendable {
         let key = Key(bucket: Self.bucket(of: timeMicros), combination: registry.admit(dimensions))
         states[key, default: MeasureState()].add(
             operand, isNumerator: passes.isNumerator, aggregate: measure.spec.aggregate)
+    }
+
+    /// Takes an item back that was folded in before: the arguments are those of its `add`. A row without items goes.
+    public mutating func remove(
+        timeMicros: Int64, dimensions: [String?], operand: MeasureOperand = .none, passes: MeasurePass = MeasurePass()
+    ) {
+        if let key = subtract(timeMicros: timeMicros, dimensions: dimensions, operand: operand, passes: passes),
+            states[key]?.items == 0
+        {
+            states[key] = nil
+        }
+    }
+
+    /// The same for a table that holds a delta: the item may have been folded into an earlier one.
+    public mutating func removeFromDelta(
+        timeMicros: Int64, dimensions: [String?], operand: MeasureOperand = .none, passes: MeasurePass = MeasurePass()
+    ) {
+        _ = subtract(timeMicros: timeMicros, dimensions: dimensions, operand: operand, passes: passes)
+    }
+
+    private mutating func subtract(
+        timeMicros: Int64, dimensions: [String?], operand: MeasureOperand, passes: MeasurePass
+    ) -> Key? {
+        if !passes.isCounted { return nil }
+        let key = Key(bucket: Self.bucket(of: timeMicros), combination: registry.admit(dimensions))
+        states[key, default: MeasureState()].remove(
+            operand, isNumerator: passes.isNumerator, aggregate: measure.spec.aggregate)
+        return key
+    }
+
+    /// The state of one row; nil when there is none.
+    public func state(bucket: Int64, dimensions: [String?]) -> MeasureState? {
+        registry.number(dimensions).flatMap { states[Key(bucket: bucket, combination: $0)] }
     }
 
     /// Adds a row of another table of the same measure and version.

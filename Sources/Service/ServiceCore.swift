@@ -31,6 +31,7 @@ final class ServiceCore: Sendable {
     let state: ServiceState
     let journal: ServiceJournal
     let ingest: IngestPipeline
+    let corrector: Corrector
     let decide: DecidePipeline
     let publisher: Publisher
     let replayer: Replayer
@@ -95,6 +96,9 @@ final class ServiceCore: Sendable {
         self.journal = journal
         ingest = IngestPipeline(
             state: state, journal: journal, clock: clock, hashKey: recovered.hashKey, dedupe: recovered.dedupe)
+        corrector = Corrector(
+            pipeline: ingest, journal: journal,
+            events: StoredEvents(journal: journal, marks: state.marks, databaseURL: configuration.databaseURL))
         decide = DecidePipeline(state: state, journal: journal, clock: clock)
         publisher = Publisher(
             state: state, journal: journal, artifacts: artifacts, zones: zones, clock: clock, prepared: prepared)
@@ -125,7 +129,7 @@ final class ServiceCore: Sendable {
         options.segmentBytes = configuration.journalSegmentBytes
         options.journalBytesMax = configuration.journalBytesMax
         options.lingerMicroseconds = configuration.journalLingerMicroseconds
-        var identities: [(Hash128, UInt64, Int64)] = []
+        var identities: [RecoveredIdentity] = []
         var lastSeq: UInt64 = 0
         do {
             let storage = try PosixStorage(path: configuration.dataDirectory + "/journal")
@@ -135,18 +139,11 @@ final class ServiceCore: Sendable {
                 horizonMicros: Int64(configuration.dedupeHorizonDays) * 86_400_000_000, nowMicros: clock.now())
             let journal = try JournalRecovery.open(storage, options: options) { (frame) throws(ReplayRefusal) in
                 applier.apply(seq: frame.seq, type: frame.type, payload: frame.payload, position: frame.position)
-                if frame.type == FrameType.event.rawValue, let event = try? EventFrame.decode(frame.payload) {
-                    var hasher = Hasher128(hashKey)
-                    hasher.add(event.source)
-                    hasher.add(event.id)
-                    identities.append((hasher.finish(), event.contentHash, event.ingestMicros))
-                }
+                if let identity = RecoveredIdentity(frame, hashKey) { identities.append(identity) }
                 lastSeq = frame.seq
             }
             applier.finish(through: lastSeq)
-            for (identity, content, micros) in identities {
-                _ = dedupe.admit(identity, content: content, nowMicros: micros)
-            }
+            for identity in identities { dedupe.add(identity) }
             return Recovered(journal: journal, dedupe: dedupe, hashKey: hashKey, secret: secret)
         } catch let error as JournalError {
             throw ServiceError("journal_\(error.code.rawValue)", "\(error)")

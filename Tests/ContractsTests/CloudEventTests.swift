@@ -26,7 +26,8 @@ struct CloudEventTests {
         (#""my_ext":"a""#, .attributeName, ""), (#""my-ext":null"#, .attributeName, ""), (#""":1"#, .attributeName, ""),
         (#""ext":1.5"#, .attributeType, ""), (#""ext":2147483648"#, .attributeType, ""),
         (#""ext":{}"#, .attributeType, ""),
-        (#""ext":[]"#, .attributeType, ""),
+        (#""ext":[]"#, .attributeType, ""), (#""corrects":5"#, .typeMismatch, "/corrects"),
+        (#""corrects":"""#, .emptyAttribute, "/corrects"), (#""corrects":"a\u0007""#, .invalidCharacter, "/corrects"),
     ]
 
     @Test(arguments: refused)
@@ -35,6 +36,24 @@ struct CloudEventTests {
             guard case .failure(let violation) = result else { Issue.record("accepted"); return }
             #expect(violation.code == code.rawValue && violation.pointer.text == pointer)
             #expect(violation.class == .invalidCloudEvent)
+        }
+    }
+
+    /// Members after the required four; whether the event takes back what it corrects.
+    static let retractions: [(String, Bool)] = [
+        (#""corrects":"0""#, true), (#""corrects":"0","data":null"#, true), (#""corrects":"0","data":{}"#, true),
+        (#""corrects":"0","data":{ },"data_base64":null"#, true), (#""corrects":"0","data":{"a":null}"#, false),
+        (#""corrects":"0","data":[]"#, false), (#""corrects":"0","data":0"#, false),
+        (#""corrects":"0","data_base64":"AAAA""#, false), (#""corrects":null,"data":{}"#, false),
+        (#""data":{}"#, false),
+    ]
+
+    @Test(arguments: retractions)
+    func knowsRetractions(_ members: String, _ isRetraction: Bool) throws {
+        try Self.decode("{\(Self.base),\(members)}") { result in
+            let event = try result.get()
+            #expect(event.isRetraction == isRetraction)
+            #expect(event.corrects?.string == (members.contains(#""corrects":"0""#) ? "0" : nil))
         }
     }
 

@@ -174,6 +174,17 @@ import Testing
         let gone = #expect(throws: JournalError.self) { try reader.read(from: 1, maxFrames: 1, maxBytes: 1) { _ in } }
         #expect(gone?.code == .segmentRemoved)
         #expect(throws: JournalError.self) { try writer.readFrame(at: positions[0]) }
+        // By seq, from a mark, from one of another segment, or from the segment's start; not what is gone or not there.
+        let first = writer.firstSeq
+        for seq in first...writer.durableSeq {
+            let index = Int(seq) - 1
+            for mark in [nil, positions[index], positions[max(index - 3, Int(first) - 1)], positions[Int(first) - 1]] {
+                #expect(try writer.readFrame(seq: seq, from: mark).payload == frames[index].payload)
+            }
+        }
+        for seq in [first - 1, writer.durableSeq + 1] {
+            #expect(throws: JournalError.self) { try writer.readFrame(seq: seq) }
+        }
         writer.stop()
         let found = try replay(PosixStorage(path: directory.path))
         #expect(found.frames == Array(frames[(Int(found.report.firstSeq) - 1)...]))

@@ -230,7 +230,7 @@ import Testing
         let huge = MeasureDecimal(significand: .max, scale: 0)
         sum.add(.number(huge), isNumerator: false, aggregate: .sum)
         sum.add(.number(huge), isNumerator: false, aggregate: .sum)
-        #expect(sum.value(.sum) == .null(.overflow) && sum.value(.max) == .decimal(huge))
+        #expect(sum.value(.sum) == .null(.overflow))
         var columns = MeasureState().columns
         columns.sum = String(repeating: "9", count: 60)
         #expect(MeasureState(columns)?.isOverflow == true)

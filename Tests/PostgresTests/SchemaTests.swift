@@ -215,6 +215,46 @@ import Testing
         #expect(values == ["5", "10.25", "0.25", "9", "3"])
     }
 
+    /// What a correction takes back: counts and sums go down, extremes are given whole, and a row without items goes.
+    @Test func correctedRollups() throws {
+        let connection = try TestCluster.shared.connectMigrated()
+        let stage = CopyTarget(
+            schema: nil, table: "rollup_stage",
+            columns: [
+                "measure", "version", "bucket_us", "dimensions", "journal_id", "count", "sum", "min", "max",
+                "through_seq", "is_absolute", "is_corrected",
+            ])
+        try connection.execute("SELECT decisiond.ship_stage()")
+        // (count, sum, min, max, corrected), and what the row is afterwards.
+        let steps: [(Int64, String, String?, String?, Bool, [String?])] = [
+            (3, "6", "1", "3", false, ["3", "6", "1", "3"]), (-1, "-3", "1", "2", true, ["2", "3", "1", "2"]),
+            (0, "0", "2", "2", true, ["2", "3", "2", "2"]), (-2, "-3", nil, nil, true, []),
+            (1, "5", "5", "5", false, ["1", "5", "5", "5"]), (0, "0", nil, nil, true, ["1", "5", nil, nil]),
+        ]
+        for (index, step) in steps.enumerated() {
+            var writer = CopyTextWriter()
+            writer.text("largest")
+            writer.integer(1)
+            writer.integer(0)
+            writer.text("{}")
+            writer.uuid(1)
+            writer.integer(step.0)
+            for text in [step.1, step.2, step.3] { writer.text(text) }
+            writer.integer(Int64(index))
+            writer.boolean(false)
+            writer.boolean(step.4)
+            writer.endRow()
+            try connection.transaction { (connection) throws(PostgresError) in
+                try connection.copyIn(into: stage, rows: writer)
+                try connection.execute("SELECT decisiond.rollup_merge()")
+            }
+            let row = try connection.query(
+                "SELECT count, sum, min, max FROM decisiond.rollup WHERE measure = 'largest'")
+            let values = try row.rowCount == 0 ? [] : (0..<4).map { try row.string(0, $0) }
+            #expect(values == step.5, "step \(index)")
+        }
+    }
+
     @Test func artifactsAreWhatTheirNameSays() throws {
         let connection = try TestCluster.shared.connectMigrated()
         let bytes: PostgresParameter = .bytes([1, 2, 3])

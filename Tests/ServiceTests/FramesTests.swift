@@ -20,6 +20,7 @@ import Testing
         .access: { (bytes) throws(FrameError) in _ = try AccessFrame.decode(bytes) },
         .activation: { (bytes) throws(FrameError) in _ = try ActivationFrame.decode(bytes) },
         .key: { (bytes) throws(FrameError) in _ = try KeyFrame.decode(bytes) },
+        .correction: { (bytes) throws(FrameError) in _ = try CorrectionFrame.decode(bytes) },
     ]
 
     static func decodes(_ type: FrameType, _ bytes: [UInt8]) -> Bool {
@@ -52,6 +53,19 @@ import Testing
                         eventMicros: time &- 5, contentHash: words[2], source: parts[1],
                         id: parts[2], type: parts[3], subject: parts[4], raw: parts[5]
                     ).encode(into: &writer)
+                }
+            }
+        case .correction:
+            let event = sample(.event, &random)
+            return event.withUnsafeBytes { event in
+                encode { writer in
+                    texts.withBuffers { parts in
+                        guard let frame = try? EventFrame.decode(event) else { return }
+                        CorrectionFrame(
+                            event: frame, corrects: parts[0], isRetraction: words[0] % 2 == 0, supersededSeq: words[1],
+                            supersededEventMicros: time, supersededType: parts[1], supersededRaw: parts[2]
+                        ).encode(into: &writer)
+                    }
                 }
             }
         case .quarantine:
@@ -119,6 +133,7 @@ import Testing
             case .access: try AccessFrame.decode(buffer).encode(into: &writer)
             case .activation: try ActivationFrame.decode(buffer).encode(into: &writer)
             case .key: try KeyFrame.decode(buffer).encode(into: &writer)
+            case .correction: try CorrectionFrame.decode(buffer).encode(into: &writer)
             }
             return writer.bytes
         }
@@ -161,7 +176,7 @@ import Testing
         let numbers = Dictionary(uniqueKeysWithValues: FrameType.allCases.map { ("\($0)", $0.rawValue) })
         let known: [String: UInt8] = [
             "event": 1, "quarantine": 2, "duplicates": 3, "decision": 4, "outcome": 5, "access": 6, "activation": 7,
-            "key": 8,
+            "key": 8, "correction": 9,
         ]
         #expect(numbers == known)
     }

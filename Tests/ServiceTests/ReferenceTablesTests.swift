@@ -19,6 +19,23 @@ import Testing
         #expect(tables.row(table: "nothing", key: "1") == nil)
     }
 
+    @Test func correctionsReplaceAndRemove() {
+        let tables = ReferenceTables()
+        tables.upsert(table: "t", key: "a", row: .integer(1), eventMicros: 100)
+        // The time of a row may be what was wrong.
+        tables.correct(table: "t", removing: ("a", 100), adding: ("a", .integer(2), 50))
+        #expect(tables.row(table: "t", key: "a") == .integer(2))
+        tables.correct(table: "t", removing: ("a", 50), adding: ("b", .integer(3), 50))
+        #expect(!tables.contains(table: "t", key: "a") && tables.row(table: "t", key: "b") == .integer(3))
+        // A later row is not the superseded event's.
+        tables.upsert(table: "t", key: "b", row: .integer(4), eventMicros: 70)
+        tables.correct(table: "t", removing: ("b", 50), adding: nil)
+        #expect(tables.row(table: "t", key: "b") == .integer(4))
+        tables.correct(table: "t", removing: ("b", 70), adding: nil)
+        tables.correct(table: "t", removing: ("nobody", 1), adding: nil)
+        #expect(tables.count(table: "t") == 0)
+    }
+
     @Test func anyOrderOfArrivalGivesTheSameRow() {
         var random = SeededGenerator(6)
         for _ in 0..<50 {

@@ -24,7 +24,8 @@ extension ServiceHandler {
         }
         let service = service
         let pending = EventsRequest(
-            pipeline: service.ingest, responder: responder, detail: detail, bulk: service.bulk
+            pipeline: service.ingest, corrector: service.corrector, responder: responder, detail: detail,
+            bulk: service.bulk
         ) { accepted, duplicates, quarantined in
             service.countEvents(accepted: accepted, duplicates: duplicates, quarantined: quarantined)
         }

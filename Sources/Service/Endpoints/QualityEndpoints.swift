@@ -56,6 +56,10 @@ extension ServiceHandler {
         writer.integer(total.volume)
         writer.key("accepted")
         writer.integer(total.accepted)
+        writer.key("corrections")
+        writer.integer(total.corrections)
+        writer.key("retractions")
+        writer.integer(total.retractions)
         writer.key("duplicates")
         writer.integer(total.duplicates)
         writer.key("content_differs")
@@ -87,6 +91,10 @@ extension ServiceHandler {
                 writer.timestamp(start)
                 writer.key("accepted")
                 writer.integer(hour.accepted)
+                writer.key("corrections")
+                writer.integer(hour.corrections)
+                writer.key("retractions")
+                writer.integer(hour.retractions)
                 writer.key("duplicates")
                 writer.integer(hour.duplicates)
                 writer.key("quarantined")
@@ -113,7 +121,7 @@ extension ServiceHandler {
             writer.key("dimension")
             writer.string("completeness")
             writer.key("passed")
-            writer.integer(total.accepted - nulls)
+            writer.integer(total.withData - nulls)
             writer.key("failed")
             writer.integer(nulls)
             writer.endObject()
@@ -149,6 +157,8 @@ extension QualityLedger {
         var total = Hour(nulls: [])
         for hour in ledger.hours.values {
             total.accepted += hour.accepted
+            total.corrections += hour.corrections
+            total.retractions += hour.retractions
             total.duplicates += hour.duplicates
             total.contentDiffers += hour.contentDiffers
             total.quarantined.merge(hour.quarantined, uniquingKeysWith: +)
@@ -164,6 +174,9 @@ extension QualityLedger {
 extension QualityLedger.Hour {
     /// Lines seen.
     var volume: Int { accepted + duplicates + quarantined.values.reduce(0, +) }
+
+    /// Accepted events whose fields were looked at.
+    var withData: Int { accepted - retractions }
 
     /// The same counts as the measure engine scores them.
     func counters(_ fields: [StreamField]) -> QualityCounters {
@@ -181,7 +194,7 @@ extension QualityLedger.Hour {
             counters.merge(
                 .init(
                     kind: .property, name: field.name,
-                    tally: QualityTally(passed: Int64(accepted - nulls[index]), failed: Int64(nulls[index]))))
+                    tally: QualityTally(passed: Int64(withData - nulls[index]), failed: Int64(nulls[index]))))
         }
         return counters
     }

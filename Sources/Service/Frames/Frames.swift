@@ -18,6 +18,8 @@ enum FrameType: UInt8, Sendable, CaseIterable {
     case activation = 7
     /// An API key was made or revoked.
     case key = 8
+    /// An event that replaces or takes back an earlier one of its source.
+    case correction = 9
 }
 
 /// An accepted event as the journal holds it. Slices live as long as the frame's bytes.
@@ -49,7 +51,11 @@ struct EventFrame {
 
     static func decode(_ bytes: UnsafeRawBufferPointer) throws(FrameError) -> EventFrame {
         var reader = ByteReader(bytes)
-        return EventFrame(
+        return try decode(from: &reader)
+    }
+
+    static func decode(from reader: inout ByteReader) throws(FrameError) -> EventFrame {
+        EventFrame(
             contract: try reader.blob("event contract"),
             contractVersion: try reader.integer(UInt32.self, "event contract version"),
             ingestMicros: try reader.integer(Int64.self, "event ingest time"),

@@ -5,11 +5,13 @@ import Synchronization
 
 /// One slice of a request, waiting for the disk.
 final class SliceAck: PendingAck, @unchecked Sendable {
-    // SAFETY: `reserved` is written once by the producer before the append, then read by the journal thread only.
+    // SAFETY: `reserved` and `links` are written by the producer before the append, then read by the journal thread only.
     private let request: EventsRequest
     private let number: Int
-    /// Identities that this slice has reserved.
+    /// Identities that this slice has reserved; their frames come first in its batch, in this order.
     var reserved: [Hash128] = []
+    /// For corrections: what each of them supersedes.
+    var links: [DedupeTable.Link] = []
 
     init(request: EventsRequest, number: Int) {
         self.request = request
@@ -17,12 +19,14 @@ final class SliceAck: PendingAck, @unchecked Sendable {
     }
 
     override func durable(firstSeq: UInt64, answers: inout ResponseBatch) {
+        request.pipeline.settle(self, firstSeq: firstSeq)
         request.sliceDurable(number, firstSeq: firstSeq, answers: &answers)
     }
 
     override func abandoned(_ reason: AppendRefusal, answers: inout ResponseBatch) {
-        if reason != .failed { request.pipeline.release(reserved) }
+        // First, so that a correction of the same request does not take its released target for unknown.
         request.fail(Problem.journal(reason.rawValue), answers: &answers)
+        if reason != .failed { request.pipeline.release(self) }
     }
 }
 
@@ -44,6 +48,7 @@ final class EventsRequest: Sendable {
     }
 
     let pipeline: IngestPipeline
+    private let corrector: Corrector
     private let responder: Responder
     private let detail: Detail
     /// Writes a large answer; the journal thread must not.
@@ -52,17 +57,19 @@ final class EventsRequest: Sendable {
     private let onOutcomes: @Sendable (_ accepted: Int, _ duplicates: Int, _ quarantined: Int) -> Void
 
     init(
-        pipeline: IngestPipeline, responder: Responder, detail: Detail, bulk: WorkerPool,
+        pipeline: IngestPipeline, corrector: Corrector, responder: Responder, detail: Detail, bulk: WorkerPool,
         onOutcomes: @escaping @Sendable (_ accepted: Int, _ duplicates: Int, _ quarantined: Int) -> Void
     ) {
         self.pipeline = pipeline
+        self.corrector = corrector
         self.responder = responder
         self.detail = detail
         self.bulk = bulk
         self.onOutcomes = onOutcomes
     }
 
-    /// Runs all slices; returns when the last one was appended or the request has failed.
+    /// Runs all slices; returns when the last one was appended or the request has failed. Corrections are handed on: what
+    /// they correct must be durable first.
     ///
     /// - Parameter mayWait: on a bulk thread a full queue is waited for; on an event loop it is an answer.
     func run(
@@ -72,13 +79,38 @@ final class EventsRequest: Sendable {
         var start = 0
         var number = 0
         workspace.newKeys.removeAll(keepingCapacity: true)
+        workspace.corrections.removeAll()
         repeat {
             let end = min(slices.count, start + ServiceLimits.eventsPerSlice)
-            progress.withLock { $0.slices.append((0, [])) }
+            _ = beginSlice()
             guard run(body, slices[start..<end], number, principal, mayWait, workspace) else { return }
             start = end
             number += 1
         } while start < slices.count
+        if workspace.corrections.isEmpty { return complete() }
+        if let problem = corrector.submit(workspace.corrections, of: self, principal: principal) { fail(problem) }
+    }
+
+    /// Makes room for a slice and gives its number.
+    func beginSlice() -> Int {
+        progress.withLock { progress in
+            progress.slices.append((0, []))
+            return progress.slices.count - 1
+        }
+    }
+
+    /// Whether the answer has been given already: the request has failed.
+    var isAnswered: Bool { progress.withLock { $0.isAnswered } }
+
+    /// Fills in what became of events that their slices had left open.
+    func set(_ outcomes: [(place: PendingCorrection.Place, outcome: EventOutcome)]) {
+        progress.withLock { progress in
+            for (place, outcome) in outcomes { progress.slices[place.slice].outcomes[place.index] = outcome }
+        }
+    }
+
+    /// Says that the last slice was appended; answers when all of them are durable.
+    func complete() {
         var answers = ResponseBatch()
         let isDone = progress.withLock { progress in
             progress.isComplete = true
@@ -89,27 +121,28 @@ final class EventsRequest: Sendable {
     }
 
     /// Milliseconds that one slice of a bulk request waits for room in the journal's queue.
-    private static let queueWaitMillisecondsMax = 10_000
+    static let queueWaitMillisecondsMax = 10_000
 
     private func run(
         _ body: UnsafeRawBufferPointer, _ slices: ArraySlice<EventSlice>, _ number: Int, _ principal: String,
         _ mayWait: Bool, _ workspace: IngestWorkspace
     ) -> Bool {
+        let known = workspace.corrections.count
         for attempt in 0... {
             let pending = SliceAck(request: self, number: number)
+            workspace.corrections.removeSubrange(known...)
             switch pipeline.ingest(body, slices, principal: principal, pending: pending, workspace) {
             case .success(let outcomes):
                 // The slice may be durable by now; nobody reads outcomes before the request is complete.
                 progress.withLock { $0.slices[number].outcomes = outcomes }
+                for index in known..<workspace.corrections.count { workspace.corrections[index].slice = number }
                 return true
             case .failure(let error):
                 if error.reason == .queueFull && mayWait && attempt < Self.queueWaitMillisecondsMax {
                     Threads.sleep(microseconds: 1000)
                     continue
                 }
-                var answers = ResponseBatch()
-                fail(Problem.journal(error.reason.rawValue), answers: &answers)
-                answers.send()
+                fail(Problem.journal(error.reason.rawValue))
                 return false
             }
         }
@@ -134,6 +167,13 @@ final class EventsRequest: Sendable {
         if isFirst { _ = answers.add(responder, problem.response) }
     }
 
+    /// The same from a thread that is not answering others.
+    func fail(_ problem: Problem) {
+        var answers = ResponseBatch()
+        fail(problem, answers: &answers)
+        answers.send()
+    }
+
     private func answer(_ answers: inout ResponseBatch) {
         let slices = progress.withLock { progress -> [(firstSeq: UInt64, outcomes: [EventOutcome])]? in
             if progress.isAnswered { return nil }
@@ -141,7 +181,7 @@ final class EventsRequest: Sendable {
             return progress.slices
         }
         guard let slices else { return }
-        if slices.count == 1 {
+        if slices.reduce(0, { $0 + $1.outcomes.count }) <= ServiceLimits.eventsPerSlice {
             _ = answers.add(responder, response(slices))
         } else if !bulk.submit({ self.responder.respond(self.response(slices)) }) {
             _ = answers.add(responder, response(slices))
@@ -159,12 +199,17 @@ final class EventsRequest: Sendable {
         for slice in slices {
             for outcome in slice.outcomes {
                 switch outcome {
-                case .accepted: accepted += 1
+                case .accepted, .corrected: accepted += 1
                 case .duplicate: duplicates += 1
                 case .quarantined: quarantined += 1
                 case .skipped: skipped += 1
                 }
-                write(outcome, index, slice.firstSeq, &results)
+                if case .corrected(let taker, let frame, let supersedes) = outcome {
+                    let seq = Int64(slices[taker].firstSeq) + Int64(frame)
+                    if detail == .all { Self.writeAccepted(index, seq, corrects: supersedes, &results) }
+                } else {
+                    write(outcome, index, slice.firstSeq, &results)
+                }
                 index += 1
             }
         }
@@ -187,17 +232,18 @@ final class EventsRequest: Sendable {
     }
 
     private func write(_ outcome: EventOutcome, _ index: Int, _ firstSeq: UInt64, _ writer: inout JSONWriter) {
-        if case .skipped = outcome { return }
-        if case .accepted = outcome, detail == .problems { return }
+        switch outcome {
+        case .skipped, .corrected: return
+        case .accepted(let frame):
+            if detail == .all { Self.writeAccepted(index, Int64(firstSeq) + Int64(frame), corrects: nil, &writer) }
+            return
+        case .duplicate, .quarantined: break
+        }
         writer.beginObject()
         writer.key("index")
         writer.integer(index)
         writer.key("status")
         switch outcome {
-        case .accepted(let frame):
-            writer.string("accepted")
-            writer.key("seq")
-            writer.integer(Int64(firstSeq) + Int64(frame))
         case .duplicate(let contentDiffers):
             writer.string("duplicate")
             if contentDiffers {
@@ -214,7 +260,22 @@ final class EventsRequest: Sendable {
             writer.string(pointer)
             writer.key("message")
             writer.string(message)
-        case .skipped: break
+        case .skipped, .accepted, .corrected: break
+        }
+        writer.endObject()
+    }
+
+    private static func writeAccepted(_ index: Int, _ seq: Int64, corrects: UInt64?, _ writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("index")
+        writer.integer(index)
+        writer.key("status")
+        writer.string("accepted")
+        writer.key("seq")
+        writer.integer(seq)
+        if let corrects {
+            writer.key("corrects_seq")
+            writer.integer(Int64(corrects))
         }
         writer.endObject()
     }

@@ -9,6 +9,8 @@ import Synchronization
 enum EventOutcome: Sendable {
     /// Accepted: the index of its frame within its slice's batch.
     case accepted(frame: Int)
+    /// Accepted as a correction: the slice that took it, the index of its frame there, the position of what it supersedes.
+    case corrected(slice: Int, frame: Int, supersedes: UInt64)
     /// Accepted before.
     case duplicate(contentDiffers: Bool)
     /// Broke a rule.
@@ -24,6 +26,8 @@ final class IngestWorkspace {
     var writer = ByteWriter()
     /// Keys of reference rows earlier in the same request: they stand before what refers to them, also in the journal.
     var newKeys: Set<ReferenceKey> = []
+    /// Corrections in the same request: they are taken once all its other events are.
+    var corrections: [PendingCorrection] = []
 }
 
 /// A key of a reference table.
@@ -43,6 +47,8 @@ final class IngestPipeline: Sendable {
     private let hashKey: HashKey
     private let contentHash: ContentHash
     private let gate: Mutex<DedupeTable>
+    /// Slices that became durable and whose positions the table does not have yet.
+    private let settled = Mutex<[SettledSlice]>([])
 
     init(state: ServiceState, journal: ServiceJournal, clock: WallClock, hashKey: HashKey, dedupe: DedupeTable) {
         self.state = state
@@ -57,10 +63,37 @@ final class IngestPipeline: Sendable {
     var dedupeCount: Int { gate.withLock { $0.count } }
 
     /// Takes back reservations whose frames never became durable.
-    func release(_ identities: [Hash128]) {
+    func release(_ slice: SliceAck) {
         gate.withLock { dedupe in
-            for identity in identities { dedupe.release(identity) }
+            for link in slice.links { dedupe.unlink(link) }
+            for identity in slice.reserved { dedupe.release(identity) }
         }
+    }
+
+    /// Notes that the frames of reserved identities are durable, the first of them at `firstSeq`. The next one through the
+    /// gate writes their positions into the table: the journal thread, which calls this, has no time for it.
+    func settle(_ slice: SliceAck, firstSeq: UInt64) {
+        settled.withLock { $0.append(SettledSlice(firstSeq: firstSeq, reserved: slice.reserved, links: slice.links)) }
+    }
+
+    /// Passes the gate: the table is up to date with what is durable, and nobody else changes it meanwhile.
+    func withDedupe<Result>(_ body: (inout DedupeTable) -> Result) -> Result {
+        gate.withLock { dedupe in
+            let slices = settled.withLock { settled in
+                defer { settled.removeAll(keepingCapacity: true) }
+                return settled
+            }
+            for slice in slices { slice.write(into: &dedupe) }
+            return body(&dedupe)
+        }
+    }
+
+    /// The identity of an event, keyed.
+    func identity(source: UnsafeRawBufferPointer, id: UnsafeRawBufferPointer) -> Hash128 {
+        var hasher = Hasher128(hashKey)
+        hasher.add(source)
+        hasher.add(id)
+        return hasher.finish()
     }
 
     /// One event that passed every check, waiting for the gate.
@@ -100,6 +133,10 @@ final class IngestPipeline: Sendable {
             }
             let bytes = UnsafeRawBufferPointer(rebasing: body[slice.range])
             switch check(bytes, snapshot, now, workspace) {
+            case .correction(var correction):
+                correction.index = outcomes.count
+                workspace.corrections.append(correction)
+                outcomes.append(.skipped)
             case .passed(let identity, let content, let payload, let contract):
                 candidates.append(
                     Candidate(
@@ -124,9 +161,9 @@ final class IngestPipeline: Sendable {
         var outcomes = outcomes
         let batch = FrameBatch(capacity: workspace.writer.bytes.count + 64 * candidates.count + 256)
         batch.context = pending
-        let refusal = gate.withLock { dedupe -> AppendRefusal? in
+        let refusal = withDedupe { dedupe -> AppendRefusal? in
             var reserved: [Hash128] = []
-            var duplicates: [String: (count: UInt32, differs: UInt32)] = [:]
+            var duplicates = DuplicateCounts()
             for candidate in candidates {
                 switch dedupe.admit(candidate.identity, content: candidate.content, nowMicros: now) {
                 case .new:
@@ -139,26 +176,13 @@ final class IngestPipeline: Sendable {
                     reserved.append(candidate.identity)
                 case .duplicate:
                     outcomes[candidate.index] = .duplicate(contentDiffers: false)
-                    duplicates[candidate.contract, default: (0, 0)].count += 1
+                    duplicates.add(candidate.contract, contentDiffers: false)
                 case .contentDiffers:
                     outcomes[candidate.index] = .duplicate(contentDiffers: true)
-                    duplicates[candidate.contract, default: (0, 0)].count += 1
-                    duplicates[candidate.contract, default: (0, 0)].differs += 1
+                    duplicates.add(candidate.contract, contentDiffers: true)
                 }
             }
-            var writer = ByteWriter()
-            for frame in refused {
-                writer.bytes.removeAll(keepingCapacity: true)
-                frame.encode(into: &writer)
-                batch.add(type: FrameType.quarantine.rawValue, payload: writer.bytes)
-            }
-            for (contract, counts) in duplicates {
-                writer.bytes.removeAll(keepingCapacity: true)
-                DuplicatesFrame(
-                    contract: contract, ingestMicros: now, count: counts.count, contentDiffers: counts.differs
-                ).encode(into: &writer)
-                batch.add(type: FrameType.duplicates.rawValue, payload: writer.bytes)
-            }
+            Self.add(refused, duplicates, now, to: batch)
             pending.reserved = reserved
             if case .refused(let reason) = journal.append(batch) {
                 for identity in reserved { dedupe.release(identity) }
@@ -170,7 +194,25 @@ final class IngestPipeline: Sendable {
         return .success(outcomes)
     }
 
-    private struct Failure {
+    /// Adds the frames of what was refused and of what was repeated.
+    static func add(_ refused: [QuarantineFrame], _ duplicates: DuplicateCounts, _ now: Int64, to batch: FrameBatch) {
+        var writer = ByteWriter()
+        for frame in refused {
+            writer.bytes.removeAll(keepingCapacity: true)
+            frame.encode(into: &writer)
+            batch.add(type: FrameType.quarantine.rawValue, payload: writer.bytes)
+        }
+        for (contract, counts) in duplicates.byContract {
+            writer.bytes.removeAll(keepingCapacity: true)
+            DuplicatesFrame(
+                contract: contract, ingestMicros: now, count: counts.count, contentDiffers: counts.differs
+            ).encode(into: &writer)
+            batch.add(type: FrameType.duplicates.rawValue, payload: writer.bytes)
+        }
+    }
+
+    /// Why an event goes to quarantine.
+    struct Failure {
         let violationClass: String
         let code: String
         let pointer: String
@@ -182,6 +224,7 @@ final class IngestPipeline: Sendable {
 
     private enum Check {
         case passed(identity: Hash128, content: UInt64, payload: Range<Int>, contract: String)
+        case correction(PendingCorrection)
         case failed(Failure)
     }
 
@@ -215,6 +258,8 @@ final class IngestPipeline: Sendable {
                 message: "no contract covers this type")
             return .failed(failure(violation, root, nil))
         }
+        // A retraction carries nothing that could hold to a contract.
+        if event.isRetraction { return encode(event, root, bytes, contract, now, workspace) }
         if let violation = contract.contract.check(event, nowMicros: now) {
             return .failed(failure(violation, root, contract.name))
         }
@@ -224,6 +269,8 @@ final class IngestPipeline: Sendable {
                 || workspace.newKeys.contains(ReferenceKey(table: reference.table, key: key))
         }
         if let missing { return .failed(failure(missing, root, contract.name)) }
+        // Whether a correction is taken is not known yet: nothing may refer to its row.
+        if event.corrects != nil { return encode(event, root, bytes, contract, now, workspace) }
         contract.contract.withKey(of: event) { key in
             _ = workspace.newKeys.insert(
                 ReferenceKey(table: contract.name, key: String(decoding: key, as: UTF8.self)))
@@ -236,15 +283,15 @@ final class IngestPipeline: Sendable {
         _ now: Int64, _ workspace: IngestWorkspace
     ) -> Check {
         let start = workspace.writer.bytes.count
-        var identity = Hasher128(hashKey)
+        var identity = Hash128(high: 0, low: 0)
         let content = contentHash.hash(root)
         var name = contract.name
         name.withUTF8 { name in
             event.source.withUTF8 { source in
                 event.id.withUTF8 { id in
                     event.type.withUTF8 { type in
-                        identity.add(UnsafeRawBufferPointer(source))
-                        identity.add(UnsafeRawBufferPointer(id))
+                        identity = self.identity(
+                            source: UnsafeRawBufferPointer(source), id: UnsafeRawBufferPointer(id))
                         let encode = { (subject: UnsafeBufferPointer<UInt8>) in
                             EventFrame(
                                 contract: UnsafeRawBufferPointer(name), contractVersion: UInt32(contract.version),
@@ -261,8 +308,15 @@ final class IngestPipeline: Sendable {
                 }
             }
         }
+        if let corrects = event.corrects?.string {
+            defer { workspace.writer.bytes.removeSubrange(start...) }
+            return .correction(
+                PendingCorrection(
+                    identity: identity, content: content, payload: Array(workspace.writer.bytes[start...]),
+                    contract: contract.name, corrects: corrects, isRetraction: event.isRetraction, ingestMicros: now))
+        }
         return .passed(
-            identity: identity.finish(), content: content, payload: start..<workspace.writer.bytes.count,
+            identity: identity, content: content, payload: start..<workspace.writer.bytes.count,
             contract: contract.name)
     }
 
@@ -283,6 +337,7 @@ final class IngestPipeline: Sendable {
     private static func oversized(_ event: CloudEvent) -> Violation? {
         let attributes: [(name: String, value: JSONValue?)] = [
             ("id", event.id), ("source", event.source), ("type", event.type), ("subject", event.subject),
+            ("corrects", event.corrects),
         ]
         for (name, value) in attributes {
             // The decoded text is never longer than the source text.
@@ -296,7 +351,8 @@ final class IngestPipeline: Sendable {
         return nil
     }
 
-    private func quarantine(
+    /// The frame of an event that goes to quarantine.
+    func quarantine(
         _ failure: Failure, _ bytes: UnsafeRawBufferPointer, _ now: Int64, _ principal: String
     ) -> QuarantineFrame {
         QuarantineFrame(

@@ -45,7 +45,7 @@ public struct ContractCheckReport: Sendable {
         var present: [Int] = []
         let schema = StreamSchema(contract: contract.contract.document)
         present = Array(repeating: 0, count: schema.fields.count)
-        var (events, duplicates, sound) = (0, 0, 0)
+        var (events, duplicates, sound, retractions) = (0, 0, 0, 0)
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         let now = Int64(time.tv_sec) * 1_000_000
@@ -62,6 +62,10 @@ public struct ContractCheckReport: Sendable {
                 sound += 1
                 let identity = "\(root["source"]?.string ?? "") \(root["id"]?.string ?? "")"
                 if !identities.insert(identity).inserted { duplicates += 1 }
+                if case .success(let event) = CloudEvent.decode(root, nowMicros: now), event.isRetraction {
+                    retractions += 1
+                    continue
+                }
                 for (index, field) in schema.fields.enumerated() {
                     if let value = root.value(at: field.pointer), !value.isNull { present[index] += 1 }
                 }
@@ -69,9 +73,9 @@ public struct ContractCheckReport: Sendable {
         }
         lines.append("events \(events) valid \(sound) duplicates \(duplicates)")
         for (index, field) in schema.fields.enumerated() {
-            let missing = sound - present[index]
+            let missing = sound - retractions - present[index]
             let status = field.isRequired && missing > 0 ? "FAIL" : "ok"
-            lines.append("\(status) completeness \(field.name): \(missing) of \(sound) null")
+            lines.append("\(status) completeness \(field.name): \(missing) of \(sound - retractions) null")
         }
         for (rule, tally) in broken.sorted(by: { $0.key < $1.key }) {
             lines.append("FAIL \(rule): \(tally.count) events, first at line \(tally.firstLine)")
@@ -82,7 +86,8 @@ public struct ContractCheckReport: Sendable {
         isBroken = !broken.isEmpty
         for (path, rule) in contract.contract.qualityRules {
             let index = schema.fields.firstIndex { $0.pointer.tokens == path }
-            judge(rule, path, rows: sound, nulls: index.map { sound - present[$0] }, duplicates: duplicates)
+            judge(
+                rule, path, rows: sound, nulls: index.map { sound - retractions - present[$0] }, duplicates: duplicates)
         }
     }
 
@@ -120,7 +125,8 @@ public struct ContractCheckReport: Sendable {
             let root = try parser.parse(line)
             switch CloudEvent.decode(root, nowMicros: now) {
             case .failure(let violation): return violation
-            case .success(let event): return contract.check(event, nowMicros: now)
+            // A retraction carries nothing that could hold to a contract.
+            case .success(let event): return event.isRetraction ? nil : contract.check(event, nowMicros: now)
             }
         } catch {
             return Violation(error)

@@ -24,7 +24,8 @@ final class MeasureSpans: Sendable {
             let registry = state.rollups.registry(measure.name, version: measure.version)
             return MeasureFold(
                 measure: measure, fromSeq: entry.fromSeq, toSeq: entry.toSeq,
-                table: RollupTable(measure.measure, registry: registry))
+                table: RollupTable(measure.measure, registry: registry),
+                whole: { [state] in state.rollups.state(measure, bucket: $0, dimensions: $1) })
         }
     }
 

@@ -6,6 +6,7 @@ import Postgres
 /// The rows of one shipped transaction, built from frames in seq order.
 struct ShipBatch {
     private(set) var events = CopyTextWriter(capacityBytes: 1 << 20)
+    private(set) var corrections = CopyTextWriter(capacityBytes: 1 << 12)
     private(set) var decisions = CopyTextWriter(capacityBytes: 1 << 16)
     private(set) var outcomes = CopyTextWriter(capacityBytes: 1 << 12)
     private(set) var access = CopyTextWriter(capacityBytes: 1 << 12)
@@ -23,6 +24,8 @@ struct ShipBatch {
     private(set) var unreadable = 0
     private let journal: UInt128
     private let parser = JSONParser()
+    /// For the event that a correction supersedes, beside the correction's own.
+    private let supersededParser = JSONParser()
     private var slots = StreamSlots()
     private var recordHead: [UInt8] = []
     private var tables: [MeasureFold] = []
@@ -34,6 +37,10 @@ struct ShipBatch {
             "journal_id", "seq", "ingest_us", "event_us", "contract", "contract_version", "source", "id", "type",
             "subject", "data", "extensions",
         ])
+    /// Corrections apart, so that ordinary events do not carry empty columns.
+    static let correctionTarget = CopyTarget(
+        schema: "decisiond", table: "event",
+        columns: eventTarget.columns + ["corrects", "corrects_seq", "retracts"])
     static let decisionTarget = CopyTarget(
         schema: "decisiond", table: "decision_record",
         columns: [
@@ -60,7 +67,7 @@ struct ShipBatch {
         schema: nil, table: "rollup_stage",
         columns: [
             "measure", "version", "bucket_us", "dimensions", "journal_id", "count", "sum", "min", "max", "through_seq",
-            "is_absolute",
+            "is_absolute", "is_corrected",
         ])
 
     /// - Parameters:
@@ -79,6 +86,7 @@ struct ShipBatch {
         do throws(FrameError) {
             switch FrameType(rawValue: frame.type) {
             case .event: try addEvent(EventFrame.decode(frame.payload), frame.seq)
+            case .correction: try addCorrection(CorrectionFrame.decode(frame.payload), frame.seq)
             case .quarantine: try addQuarantine(QuarantineFrame.decode(frame.payload), frame.seq)
             case .decision: try addDecision(DecisionFrame.decode(frame.payload), frame.seq)
             case .outcome: try addOutcome(OutcomeFrame.decode(frame.payload), frame.seq)
@@ -95,22 +103,9 @@ struct ShipBatch {
 
     private mutating func addEvent(_ event: EventFrame, _ seq: UInt64) throws(FrameError) {
         guard let root = try? parser.parse(event.raw) else { throw FrameError(what: "event bytes") }
-        oldestMicros = min(oldestMicros, event.ingestMicros)
-        events.uuid(journal)
-        events.integer(Int64(seq))
-        events.integer(event.ingestMicros)
-        events.integer(event.eventMicros)
-        events.text(utf8: event.contract.bindMemory(to: UInt8.self))
-        events.integer(Int64(event.contractVersion))
-        events.text(utf8: event.source.bindMemory(to: UInt8.self))
-        events.text(utf8: event.id.bindMemory(to: UInt8.self))
-        events.text(utf8: event.type.bindMemory(to: UInt8.self))
-        if event.subject.isEmpty { events.null() } else { events.text(utf8: event.subject.bindMemory(to: UInt8.self)) }
-        if let data = root["data"] { events.text(utf8: data.raw) } else { events.null() }
-        if let extensions = Self.extensions(root) { events.text(utf8: extensions) } else { events.null() }
+        write(event, root, seq, to: &events)
         events.endRow()
-        acceptedSources.append(String(decoding: event.source, as: UTF8.self))
-        acceptedIDs.append(String(decoding: event.id, as: UTF8.self))
+        accepted(event)
         let contract = String(decoding: event.contract, as: UTF8.self)
         for index in tables.indices {
             guard case .contract(contract) = tables[index].measure.stream else { continue }
@@ -118,9 +113,54 @@ struct ShipBatch {
         }
     }
 
+    private mutating func addCorrection(_ frame: CorrectionFrame, _ seq: UInt64) throws(FrameError) {
+        let event = frame.event
+        guard let root = try? parser.parse(event.raw) else { throw FrameError(what: "correction bytes") }
+        var superseded: JSONValue?
+        if !frame.supersededRaw.isEmpty {
+            superseded = try? supersededParser.parse(frame.supersededRaw)
+            if superseded == nil { throw FrameError(what: "superseded bytes") }
+        }
+        write(event, root, seq, to: &corrections)
+        corrections.text(utf8: frame.corrects.bindMemory(to: UInt8.self))
+        corrections.integer(Int64(frame.supersededSeq))
+        corrections.boolean(frame.isRetraction)
+        corrections.endRow()
+        accepted(event)
+        let contract = String(decoding: event.contract, as: UTF8.self)
+        for index in tables.indices {
+            guard case .contract(contract) = tables[index].measure.stream else { continue }
+            tables[index].correct(
+                removing: superseded.map { ($0, frame.supersededEventMicros, frame.supersededSeq) },
+                adding: frame.isRetraction ? nil : (root, event.eventMicros), seq: seq, &slots)
+        }
+    }
+
+    private mutating func accepted(_ event: EventFrame) {
+        oldestMicros = min(oldestMicros, event.ingestMicros)
+        acceptedSources.append(String(decoding: event.source, as: UTF8.self))
+        acceptedIDs.append(String(decoding: event.id, as: UTF8.self))
+    }
+
+    /// Writes the columns that all events have.
+    private func write(_ event: EventFrame, _ root: JSONValue, _ seq: UInt64, to rows: inout CopyTextWriter) {
+        rows.uuid(journal)
+        rows.integer(Int64(seq))
+        rows.integer(event.ingestMicros)
+        rows.integer(event.eventMicros)
+        rows.text(utf8: event.contract.bindMemory(to: UInt8.self))
+        rows.integer(Int64(event.contractVersion))
+        rows.text(utf8: event.source.bindMemory(to: UInt8.self))
+        rows.text(utf8: event.id.bindMemory(to: UInt8.self))
+        rows.text(utf8: event.type.bindMemory(to: UInt8.self))
+        if event.subject.isEmpty { rows.null() } else { rows.text(utf8: event.subject.bindMemory(to: UInt8.self)) }
+        if let data = root["data"] { rows.text(utf8: data.raw) } else { rows.null() }
+        if let extensions = Self.extensions(root) { rows.text(utf8: extensions) } else { rows.null() }
+    }
+
     private static let attributes: Set<String> = [
         "specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data",
-        "data_base64",
+        "data_base64", "corrects",
     ]
 
     private static func extensions(_ root: JSONValue) -> [UInt8]? {
@@ -219,6 +259,8 @@ struct ShipBatch {
             let aggregate = fold.measure.aggregate
             for row in fold.table.rows() {
                 let columns = row.state.columns
+                // What was taken back may have been the smallest or largest: memory knows what is now.
+                let extremes = row.state.isCorrected ? fold.whole(row.bucket, row.dimensions) : row.state
                 rollups.text(fold.measure.name)
                 rollups.integer(Int64(fold.measure.version))
                 rollups.integer(row.bucket)
@@ -226,10 +268,11 @@ struct ShipBatch {
                 rollups.uuid(journal)
                 rollups.integer(columns.count)
                 rollups.text(aggregate == .ratio ? String(columns.numerator) : columns.sum)
-                rollups.text(columns.minimum)
-                rollups.text(columns.maximum)
+                rollups.text(extremes?.minimum?.description)
+                rollups.text(extremes?.maximum?.description)
                 rollups.integer(Int64(lastSeq))
                 rollups.boolean(false)
+                rollups.boolean(row.state.isCorrected)
                 rollups.endRow()
             }
         }
@@ -252,10 +295,26 @@ struct MeasureFold {
     let fromSeq: UInt64
     let toSeq: UInt64?
     var table: RollupTable
+    /// Memory's row of a bucket and dimension values, which may be ahead of the batch; nil when it has none. Being ahead does
+    /// no harm: what it has seen already is folded in again, which changes no extreme, or takes back again.
+    let whole: @Sendable (_ bucket: Int64, _ dimensions: [String?]) -> MeasureState?
 
     /// Adds an item if the version was in force at its position.
     mutating func add(_ item: JSONValue, timeMicros: Int64, seq: UInt64, _ slots: inout StreamSlots) {
         guard seq > fromSeq, seq < toSeq ?? .max, let part = measure.contribution(of: item, &slots) else { return }
         table.add(timeMicros: timeMicros, dimensions: part.dimensions, operand: part.operand, passes: part.pass)
+    }
+
+    /// Takes back what a correction supersedes, if it was counted, and adds what stands in its place.
+    mutating func correct(
+        removing old: (item: JSONValue, timeMicros: Int64, seq: UInt64)?,
+        adding new: (item: JSONValue, timeMicros: Int64)?, seq: UInt64, _ slots: inout StreamSlots
+    ) {
+        guard seq > fromSeq, seq < toSeq ?? .max else { return }
+        if let old, old.seq > fromSeq, let part = measure.contribution(of: old.item, &slots) {
+            table.removeFromDelta(
+                timeMicros: old.timeMicros, dimensions: part.dimensions, operand: part.operand, passes: part.pass)
+        }
+        if let new { add(new.item, timeMicros: new.timeMicros, seq: seq, &slots) }
     }
 }

@@ -182,6 +182,7 @@ final class Shipper: Sendable {
                 "SELECT decisiond.ship_advance($1, $2, $3)",
                 [.uuid(journalUUID), .int64(Int64(batch.firstSeq)), .int64(Int64(batch.lastSeq))])
             try Self.copy(batch.events, ShipBatch.eventTarget, connection)
+            try Self.copy(batch.corrections, ShipBatch.correctionTarget, connection)
             try Self.copy(batch.decisions, ShipBatch.decisionTarget, connection)
             try Self.copy(batch.outcomes, ShipBatch.outcomeTarget, connection)
             if batch.outcomes.rowCount > 0 {

@@ -12,14 +12,16 @@ import Synchronization
 /// SAFETY: `@unchecked Sendable` because the journal calls its observer, and so this, from one thread only; recovery ends
 /// before that thread starts.
 final class Applier: @unchecked Sendable {
-    private let state: ServiceState
-    private let parser = JSONParser()
-    private var slots = StreamSlots()
+    let state: ServiceState
+    let parser = JSONParser()
+    /// For the event that a correction supersedes, beside the correction's own.
+    let supersededParser = JSONParser()
+    private(set) var slots = StreamSlots()
     private var recordHead: [UInt8] = []
     /// Called with a batch of activations: gives the snapshot that they make.
     private let compile: @Sendable (_ history: DefinitionHistory, _ previous: Snapshot) -> Snapshot
     private var isStale = false
-    private var current: Snapshot
+    private(set) var current: Snapshot
     /// Frames that did not decode; none in good order.
     let unreadable = Atomic<UInt64>(0)
 
@@ -39,9 +41,11 @@ final class Applier: @unchecked Sendable {
             return
         }
         if isStale && type != .activation { refresh() }
+        state.marks.see(seq: seq, at: position)
         do {
             switch type {
             case .event: try applyEvent(EventFrame.decode(payload), seq: seq)
+            case .correction: try applyCorrection(CorrectionFrame.decode(payload), seq: seq)
             case .quarantine: try applyQuarantine(QuarantineFrame.decode(payload), seq: seq)
             case .duplicates: state.quality.add(try DuplicatesFrame.decode(payload))
             case .decision: try applyDecision(DecisionFrame.decode(payload), seq: seq, position: position)
@@ -81,35 +85,30 @@ final class Applier: @unchecked Sendable {
             }
         }
         state.quality.addAccepted(contract, root, event)
-        if state.quarantine.hasIdentities {
-            state.quarantine.close(
-                source: String(decoding: event.source, as: UTF8.self), id: String(decoding: event.id, as: UTF8.self))
-        }
+        closeQuarantine(of: event)
+    }
+
+    /// An event was accepted: whatever was quarantined under its identity is settled.
+    func closeQuarantine(of event: EventFrame) {
+        guard state.quarantine.hasIdentities else { return }
+        state.quarantine.close(
+            source: String(decoding: event.source, as: UTF8.self), id: String(decoding: event.id, as: UTF8.self))
     }
 
     private func applyReference(_ root: JSONValue, _ contract: ContractEntry, _ event: EventFrame) {
-        guard let pointer = contract.keyPointer, let value = root.value(at: pointer), let data = root["data"] else {
-            return
-        }
-        // The same spelling as the referential check asks for: a text as it is, an integer by its digits.
-        guard let key = value.string ?? value.int64.map({ String($0) }) else { return }
+        guard let key = contract.key(of: root), let data = root["data"] else { return }
         state.references.upsert(table: contract.name, key: key, row: data.tree(), eventMicros: event.eventMicros)
     }
 
     private func feed(_ view: ViewEntry, _ root: JSONValue, _ event: EventFrame, seq: UInt64) {
-        let definition = view.definition
-        if !definition.eventTypes.isEmpty {
-            let type = String(decoding: event.type, as: UTF8.self)
-            guard definition.eventTypes.contains(type) else { return }
-        }
-        guard let entity = root.value(at: definition.entityPointer) else { return }
-        let key = entity.string ?? String(decoding: entity.raw, as: UTF8.self)
+        guard let entity = view.definition.entity(of: root, type: event.type) else { return }
         _ = state.features.apply(
-            view: view.index,
-            FeatureEvent(
-                entity: key, source: String(decoding: event.source, as: UTF8.self),
-                id: String(decoding: event.id, as: UTF8.self), time: event.eventMicros,
-                ingestTime: event.ingestMicros, seq: Int64(seq), values: definition.values(of: root)))
+            view: view.index, view.definition.event(of: root, event, entity: entity, seq: seq))
+    }
+
+    /// What an item adds to a measure; nil when it is no part of it.
+    func contribution(_ measure: MeasureDefinition, of item: JSONValue) -> MeasureContribution? {
+        measure.contribution(of: item, &slots)
     }
 
     private func applyQuarantine(_ frame: QuarantineFrame, seq: UInt64) throws(FrameError) {
@@ -149,7 +148,33 @@ final class Applier: @unchecked Sendable {
     }
 }
 
+extension ContractEntry {
+    /// The key of the reference row that an event carries: spelled as the referential check asks for it, a text as it is,
+    /// an integer by its digits.
+    func key(of root: JSONValue) -> String? {
+        guard let pointer = keyPointer, let value = root.value(at: pointer) else { return nil }
+        return value.string ?? value.int64.map { String($0) }
+    }
+}
+
 extension FeatureViewDefinition {
+    /// The key of the entity that an event of this type is about; nil when the view does not take the event.
+    func entity(of root: JSONValue, type: UnsafeRawBufferPointer) -> String? {
+        if !eventTypes.isEmpty {
+            guard eventTypes.contains(String(decoding: type, as: UTF8.self)) else { return nil }
+        }
+        guard let entity = root.value(at: entityPointer) else { return nil }
+        return entity.string ?? String(decoding: entity.raw, as: UTF8.self)
+    }
+
+    /// An event as the view sees it.
+    func event(of root: JSONValue, _ frame: EventFrame, entity: String, seq: UInt64) -> FeatureEvent {
+        FeatureEvent(
+            entity: entity, source: String(decoding: frame.source, as: UTF8.self),
+            id: String(decoding: frame.id, as: UTF8.self), time: frame.eventMicros, ingestTime: frame.ingestMicros,
+            seq: Int64(seq), values: values(of: root))
+    }
+
     /// One value per column, in the view's order.
     func values(of root: JSONValue) -> [EventValue] {
         zip(spec.columns, columnPointers).map { column, pointer in

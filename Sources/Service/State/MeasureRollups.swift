@@ -8,11 +8,12 @@ struct StreamSlots {
     var values: [Value] = []
 }
 
+/// What one item adds to a measure: dimension values, operand, which sides it counts on.
+typealias MeasureContribution = (dimensions: [String?], operand: MeasureOperand, pass: MeasurePass)
+
 extension MeasureDefinition {
-    /// What one item adds: dimension values, operand, which sides it counts on; nil when it is not part of the measure.
-    func contribution(
-        of item: JSONValue, _ slots: inout StreamSlots
-    ) -> (dimensions: [String?], operand: MeasureOperand, pass: MeasurePass)? {
+    /// What one item adds; nil when it is not part of the measure.
+    func contribution(of item: JSONValue, _ slots: inout StreamSlots) -> MeasureContribution? {
         if case .decisions(let decision?) = stream, item["decision"]?.equals(utf8: decision) != true { return nil }
         schema.slots(item, used: usedFields, into: &slots.values)
         if let filter, filter.truth(slots.values) != true { return nil }
@@ -61,12 +62,35 @@ final class MeasureRollups: Sendable {
     /// Adds one item of the measure's stream. Journal thread only, in seq order.
     func add(_ measure: MeasureDefinition, _ item: JSONValue, timeMicros: Int64, _ slots: inout StreamSlots) {
         guard let part = measure.contribution(of: item, &slots) else { return }
+        correct(measure, removing: nil, adding: (part, timeMicros))
+    }
+
+    /// Takes one item's contribution back and adds another's, so that no reader sees half of it. Journal thread only, in
+    /// seq order.
+    func correct(
+        _ measure: MeasureDefinition, removing old: (part: MeasureContribution, timeMicros: Int64)?,
+        adding new: (part: MeasureContribution, timeMicros: Int64)?
+    ) {
         entries.withLock { entries in
             if entries[measure.name]?.version != measure.version {
                 entries[measure.name] = Entry(version: measure.version, table: RollupTable(measure.measure))
             }
-            entries[measure.name]?.table.add(
-                timeMicros: timeMicros, dimensions: part.dimensions, operand: part.operand, passes: part.pass)
+            if let (part, timeMicros) = old {
+                entries[measure.name]?.table.remove(
+                    timeMicros: timeMicros, dimensions: part.dimensions, operand: part.operand, passes: part.pass)
+            }
+            if let (part, timeMicros) = new {
+                entries[measure.name]?.table.add(
+                    timeMicros: timeMicros, dimensions: part.dimensions, operand: part.operand, passes: part.pass)
+            }
+        }
+    }
+
+    /// One row of a measure's version; nil when there is none.
+    func state(_ measure: MeasureDefinition, bucket: Int64, dimensions: [String?]) -> MeasureState? {
+        entries.withLock { entries in
+            guard let entry = entries[measure.name], entry.version == measure.version else { return nil }
+            return entry.table.state(bucket: bucket, dimensions: dimensions)
         }
     }
 

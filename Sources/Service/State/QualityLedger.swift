@@ -5,7 +5,11 @@ import Synchronization
 final class QualityLedger: Sendable {
     /// Counters of one contract in one hour.
     struct Hour: Sendable {
+        /// Accepted events, corrections included.
         var accepted = 0
+        /// Those among them that correct an earlier event, and of these the ones that only take it back.
+        var corrections = 0
+        var retractions = 0
         var duplicates = 0
         var contentDiffers = 0
         /// Quarantined lines by code.
@@ -56,6 +60,22 @@ final class QualityLedger: Sendable {
                 hour.lastEventMicros = max(hour.lastEventMicros, eventMicros)
                 hour.lastIngestMicros = max(hour.lastIngestMicros, ingestMicros)
                 for index in missing { hour.nulls[index] += 1 }
+            }
+        }
+    }
+
+    /// A correction was accepted; without a replacement it is a retraction, which has no fields to count.
+    func addCorrection(_ contract: ContractEntry, _ replacement: JSONValue?, _ event: EventFrame) {
+        if let replacement { addAccepted(contract, replacement, event) }
+        let (name, ingestMicros, isRetraction) = (contract.name, event.ingestMicros, replacement == nil)
+        state.withLock { state in
+            Self.update(&state, name, ingestMicros, fields: 0) { hour in
+                hour.corrections += 1
+                hour.lastIngestMicros = max(hour.lastIngestMicros, ingestMicros)
+                if isRetraction {
+                    hour.accepted += 1
+                    hour.retractions += 1
+                }
             }
         }
     }

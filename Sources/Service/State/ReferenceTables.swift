@@ -29,9 +29,25 @@ final class ReferenceTables: Sendable {
 
     /// Takes a row; an event older than the row's is ignored.
     func upsert(table: String, key: String, row: JSONTree, eventMicros: Int64) {
+        tables.withLock { Self.upsert(&$0, table, key, Row(eventMicros: eventMicros, row: row)) }
+    }
+
+    /// Takes back the row that a superseded event brought, unless a later event has replaced it, and takes the row that
+    /// stands in its place.
+    func correct(
+        table: String, removing old: (key: String, eventMicros: Int64)?,
+        adding new: (key: String, row: JSONTree, eventMicros: Int64)?
+    ) {
         tables.withLock { tables in
-            if let known = tables[table]?[key], known.eventMicros > eventMicros { return }
-            tables[table, default: [:]][key] = Row(eventMicros: eventMicros, row: row)
+            if let old, let known = tables[table]?[old.key], known.eventMicros == old.eventMicros {
+                tables[table]?[old.key] = nil
+            }
+            if let new { Self.upsert(&tables, table, new.key, Row(eventMicros: new.eventMicros, row: new.row)) }
         }
+    }
+
+    private static func upsert(_ tables: inout [String: [String: Row]], _ table: String, _ key: String, _ row: Row) {
+        if let known = tables[table]?[key], known.eventMicros > row.eventMicros { return }
+        tables[table, default: [:]][key] = row
     }
 }

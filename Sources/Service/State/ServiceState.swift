@@ -15,6 +15,7 @@ final class ServiceState: Sendable {
     let quality = QualityLedger()
     let accessLog = AccessTail()
     let history = DefinitionHistory()
+    let marks = FrameMarks()
     /// Position up to which all of this is complete.
     let appliedSeq = Atomic<UInt64>(0)
 
