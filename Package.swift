@@ -77,7 +77,7 @@ let tests: [Target] = [
     .testTarget(
         name: "ServiceTests",
         dependencies: [
-            "Service", "Contracts", "Decisions", "FEEL", "Features", "HTTP", "JSON", "Journal", "Measures",
+            "Service", "Contracts", "Decisions", "FEEL", "Features", "HTTP", "JSON", "Journal", "Measures", "Telemetry",
         ]),
     .testTarget(name: "ConformanceTests", dependencies: ["DMN"]),
 ]

@@ -68,6 +68,7 @@ public final class Daemon: Sendable {
             deadlineNanoseconds: HTTP.MonotonicClock.nanoseconds()
                 &+ UInt64(core.configuration.drainTimeoutMilliseconds) &* 1_000_000)
         core.bulk.stop()
+        core.jobs.stop()
         core.queries.stop()
         core.shipper.stop(milliseconds: core.configuration.drainTimeoutMilliseconds)
         core.journal.stop()

@@ -31,6 +31,8 @@ public struct ServiceConfiguration: Sendable {
     public var bulkThreads = 1
     /// Threads that ask PostgreSQL.
     public var queryThreads = 2
+    /// Jobs that run at once.
+    public var jobThreads = 1
     /// Connections served at once.
     public var connectionsMax = 4096
     /// Milliseconds for the headers.

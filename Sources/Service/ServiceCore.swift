@@ -38,6 +38,7 @@ final class ServiceCore: Sendable {
     let shipper: Shipper
     let bulk: WorkerPool
     let queries: QueryPool
+    let jobs: JobTable
     let artifacts: ArtifactStore
     let zones: ZoneFiles
     let hashKey: HashKey
@@ -71,6 +72,14 @@ final class ServiceCore: Sendable {
             throw ServiceError("data_directory", error.message)
         }
         self.artifacts = artifacts
+        do throws(FileError) {
+            jobs = try JobTable(
+                directory: configuration.dataDirectory + "/jobs", threads: configuration.jobThreads,
+                databaseURL: configuration.databaseURL, clock: clock,
+                observe: { telemetry.observe($0, at: clock.now()) })
+        } catch {
+            throw ServiceError("data_directory", error.message)
+        }
         let prepared = PreparedSnapshot()
         let applier = Applier(state: state) { history, previous in
             let (active, retired) = history.current()
@@ -353,7 +362,7 @@ final class ServiceCore: Sendable {
         let durable = Int64(journal.durableSeq)
         metrics.observe(.level(.shipBacklogFrames, durable - Int64(shipper.shippedSeq)), at: now)
         metrics.observe(.level(.residentBytes, ProcessStatus.residentBytes()), at: now)
-        metrics.observe(.level(.jobs, Int64(bulk.load)), at: now)
+        metrics.observe(.level(.jobs, Int64(bulk.load + jobs.activeCount)), at: now)
         metrics.observe(.level(.entities, Int64(state.features.counts.entities)), at: now)
     }
 

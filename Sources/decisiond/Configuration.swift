@@ -36,6 +36,7 @@ struct ConfigurationKey {
         .init(name: "http_threads", fallback: "0", meaning: "Event loops; 0: one a core, at least 2."),
         .init(name: "bulk_threads", fallback: "1", meaning: "Threads for large bodies."),
         .init(name: "query_threads", fallback: "2", meaning: "Threads that ask PostgreSQL, one connection each."),
+        .init(name: "job_threads", fallback: "1", meaning: "Jobs that run at once, at low priority."),
         .init(name: "connections_max", fallback: "4096", meaning: "Connections served; more are answered 503."),
         .init(name: "header_timeout_ms", fallback: "10000", meaning: "From the first byte to the end of the headers."),
         .init(name: "body_timeout_ms", fallback: "60000", meaning: "From the headers to the end of the body."),
@@ -161,6 +162,7 @@ struct ConfigurationReader {
         configuration.httpThreads = try integer("http_threads")
         configuration.bulkThreads = try integer("bulk_threads", minimum: 1)
         configuration.queryThreads = try integer("query_threads", minimum: 1)
+        configuration.jobThreads = try integer("job_threads", minimum: 1)
         configuration.connectionsMax = try integer("connections_max", minimum: 1)
         configuration.headerTimeoutMilliseconds = try integer("header_timeout_ms", minimum: 1)
         configuration.bodyTimeoutMilliseconds = try integer("body_timeout_ms", minimum: 1)

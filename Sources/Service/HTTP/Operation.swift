@@ -12,6 +12,7 @@ enum Operation: String, Sendable, CaseIterable {
     case applyDefinitions, listDefinitions, getDefinition, listDefinitionVersions, retireDefinition, putArtifact
     case createKey, listKeys, revokeKey
     case listAccessLog, evaluateAccess, evaluateAccessBatch
+    case listJobs, getJob, cancelJob
     case getUsage
 
     /// Method and path template, as in `openapi.yaml`.
@@ -48,6 +49,9 @@ enum Operation: String, Sendable, CaseIterable {
         case .listAccessLog: (.get, "/v1/access-log")
         case .evaluateAccess: (.post, "/access/v1/evaluation")
         case .evaluateAccessBatch: (.post, "/access/v1/evaluations")
+        case .listJobs: (.get, "/v1/jobs")
+        case .getJob: (.get, "/v1/jobs/{id}")
+        case .cancelJob: (.delete, "/v1/jobs/{id}")
         case .getUsage: (.get, "/v1/usage")
         }
     }
@@ -75,6 +79,8 @@ enum Operation: String, Sendable, CaseIterable {
         case .listKeys: "keys.read"
         case .listAccessLog: "access_log.read"
         case .evaluateAccess, .evaluateAccessBatch: "access.evaluate"
+        case .listJobs, .getJob: "jobs.read"
+        case .cancelJob: "jobs.cancel"
         case .getUsage: "usage.read"
         }
     }
@@ -94,6 +100,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .putArtifact: "model"
         case .createKey, .listKeys, .revokeKey: "key"
         case .listAccessLog, .evaluateAccess, .evaluateAccessBatch: "access"
+        case .listJobs, .getJob, .cancelJob: "job"
         case .getHealth, .getReadiness, .getMetrics, .getOpenAPI, .getAuthzenConfiguration, .getUsage: "service"
         }
     }
@@ -102,7 +109,7 @@ enum Operation: String, Sendable, CaseIterable {
     var resourceParameter: String? {
         switch self {
         case .postDecision, .getDecisionHealth: "decision"
-        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .revokeKey: "id"
+        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .revokeKey, .getJob, .cancelJob: "id"
         case .getFeatures: "view"
         case .getKPI: "name"
         case .getQuality: "contract"
@@ -124,6 +131,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .getQuality: ["hours"]
         case .applyDefinitions: ["dry_run"]
         case .listDefinitions: ["kind"]
+        case .listJobs: ["state"]
         default: []
         }
     }
@@ -145,9 +153,12 @@ enum Operation: String, Sendable, CaseIterable {
         self == .evaluateAccess || self == .evaluateAccessBatch
     }
 
-    /// Whether the action may be permitted by what a DecisionRecord says of itself.
+    /// Whether the action may be permitted by what a DecisionRecord or a job says of itself.
     var isAboutOneRecord: Bool {
-        self == .getDecisionRecord || self == .replayDecisionRecord || self == .postOutcome
+        switch self {
+        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .getJob, .cancelJob: true
+        default: false
+        }
     }
 
     /// Names of the path's parameters, in order.

@@ -182,7 +182,8 @@ final class ServiceHandler: HTTPHandler {
         throw pending
     }
 
-    private func refusal(_ route: RequestRoute, _ action: String, _ resource: AccessResource) -> Problem? {
+    /// Why the policies do not permit an action; nil when they do. Nothing is journaled.
+    func refusal(_ route: RequestRoute, _ action: String, _ resource: AccessResource) -> Problem? {
         let decision = route.snapshot.policies.evaluate(
             AccessRequest(subject: route.subject, action: action, resource: resource),
             nowMicros: service.clock.now(), attributes: ReferenceAttributes(references: service.state.references))
@@ -260,6 +261,7 @@ final class ServiceHandler: HTTPHandler {
             try definitions(request, route, responder)
         case .createKey, .listKeys, .revokeKey: try keys(request, route, responder)
         case .listAccessLog: try listAccessLog(request, route, responder)
+        case .listJobs, .getJob, .cancelJob: try jobs(request, route, responder)
         }
     }
 }

@@ -75,6 +75,25 @@ enum Files {
     /// Whether something exists at the path.
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// Names of what a directory holds, in no order.
+    static func names(in path: String) throws(FileError) -> [String] {
+        guard let directory = opendir(path) else { throw FileError(operation: "opendir", path: path, code: errno) }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != "." && name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    /// Removes a file; what cannot be removed stays.
+    static func remove(_ path: String) {
+        unlink(path)
+    }
+
     /// Removes a directory of plain files made by this process; what cannot be removed stays.
     static func removeTree(_ path: String) {
         guard let directory = opendir(path) else { return }

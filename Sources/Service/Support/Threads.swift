@@ -44,6 +44,12 @@ enum Threads {
         close(file)
     }
 
+    /// Makes the calling thread yield to the others: on Linux niceness is a thread's own. A kernel that refuses changes
+    /// nothing but the fairness.
+    static func lowerPriority(by niceness: Int32) {
+        _ = setpriority(Int32(PRIO_PROCESS.rawValue), 0, niceness)
+    }
+
     /// Sleeps the calling thread.
     static func sleep(microseconds: UInt64) {
         var time = timespec(tv_sec: Int(microseconds / 1_000_000), tv_nsec: Int(microseconds % 1_000_000) * 1000)
