@@ -69,6 +69,7 @@ public final class Daemon: Sendable {
                 &+ UInt64(core.configuration.drainTimeoutMilliseconds) &* 1_000_000)
         core.bulk.stop()
         core.jobs.stop()
+        core.corrector.stop()
         core.queries.stop()
         core.shipper.stop(milliseconds: core.configuration.drainTimeoutMilliseconds)
         core.journal.stop()

@@ -34,6 +34,11 @@ final class Corrector: Sendable {
         return isQueued ? nil : Problem(503, "busy", "Too many corrections are waiting.", retryAfter: 1)
     }
 
+    /// Takes no more requests; those handed over are still worked off.
+    func stop() {
+        thread.stop()
+    }
+
     /// Corrections that go into the journal together.
     private struct Wave {
         var ready: [(correction: PendingCorrection, target: Hash128, superseded: Hash128, event: StoredEvent)] = []

@@ -259,8 +259,10 @@ struct ShipBatch {
             let aggregate = fold.measure.aggregate
             for row in fold.table.rows() {
                 let columns = row.state.columns
-                // What was taken back may have been the smallest or largest: memory knows what is now.
-                let extremes = row.state.isCorrected ? fold.whole(row.bucket, row.dimensions) : row.state
+                // What was taken back, now or before, may have been the smallest or largest: memory knows what is.
+                let whole = aggregate == .min || aggregate == .max ? fold.whole(row.bucket, row.dimensions) : nil
+                let isCorrected = row.state.isCorrected || whole?.isCorrected ?? false
+                let extremes = isCorrected ? whole : row.state
                 rollups.text(fold.measure.name)
                 rollups.integer(Int64(fold.measure.version))
                 rollups.integer(row.bucket)
@@ -272,7 +274,7 @@ struct ShipBatch {
                 rollups.text(extremes?.maximum?.description)
                 rollups.integer(Int64(lastSeq))
                 rollups.boolean(false)
-                rollups.boolean(row.state.isCorrected)
+                rollups.boolean(isCorrected)
                 rollups.endRow()
             }
         }
