@@ -40,6 +40,7 @@ public final class Daemon: Sendable {
         } catch {
             throw ServiceError("http_\(error.code)", error.description)
         }
+        core.httpStatistics.withLock { [server] in $0 = { server.statistics() } }
         supervisor = Supervisor(journal: core.journal, server: server, clock: core.clock)
     }
 
@@ -50,6 +51,7 @@ public final class Daemon: Sendable {
     public func start() throws(ServiceError) {
         core.observe(.lifecycle(.starting))
         core.shipper.start()
+        core.retention.start()
         do throws(HTTPServerError) {
             try server.start()
         } catch {
@@ -71,6 +73,7 @@ public final class Daemon: Sendable {
         core.jobs.stop()
         core.corrector.stop()
         core.queries.stop()
+        core.retention.stop()
         core.shipper.stop(milliseconds: core.configuration.drainTimeoutMilliseconds)
         core.journal.stop()
         core.observe(.lifecycle(.stopped))

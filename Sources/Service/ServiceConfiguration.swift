@@ -84,6 +84,10 @@ enum ServiceLimits {
     static let inlineBodyBytesMax = 32 << 10
     /// Requests waiting for the bulk pool or a query worker.
     static let queuedJobsMax = 1_024
+    /// Sources with a label of their own in `/metrics`; the others are counted together.
+    static let sourcesInMetricsMax = 100
+    /// Largest `deadline_ms` of a write [milliseconds].
+    static let deadlineMillisecondsMax = 60_000
     /// Bytes of a DecisionRecord.
     static let recordBytesMax = 1 << 20
     /// Entries of one page, at most and by default.

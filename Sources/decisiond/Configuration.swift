@@ -23,7 +23,7 @@ struct ConfigurationKey {
         .init(
             name: "database_url", fallback: "",
             meaning:
-                "libpq connection string or URL. Empty: no database; decisions and ingest work, the journal keeps everything."
+                "libpq connection string or URL; several hosts with target_session_attrs=read-write for failover. Empty: no database; decisions and ingest work, the journal keeps everything."
         ),
         .init(
             name: "definitions_directory", fallback: "",

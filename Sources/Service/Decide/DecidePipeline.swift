@@ -25,6 +25,8 @@ struct DecideOptions {
     var isHistoric = false
     var knownAt: KnownAt
     var deadlineNanoseconds: UInt64
+    /// Who waits for PostgreSQL.
+    var shipAck: ShipAck?
 }
 
 /// A decision on its way to the disk: answers when its record is durable.
@@ -109,8 +111,8 @@ final class DecidePipeline: Sendable {
             visible.withBytes { DecisionAnswer.body(facts, result: $0, latency, to: &body) }
         }
         try append(
-            facts, featuresOffset: written.featuresOffset, claim: claim, body: body.unfinished(), responder: responder,
-            workspace)
+            facts, featuresOffset: written.featuresOffset, claim: claim, body: body.unfinished(),
+            shipAck: options.shipAck, responder: responder, workspace)
         return result
     }
 
@@ -138,8 +140,8 @@ final class DecidePipeline: Sendable {
     }
 
     private func append(
-        _ facts: RecordFacts, featuresOffset: Int, claim: IdempotencyClaim?, body: [UInt8], responder: Responder,
-        _ workspace: DecideWorkspace
+        _ facts: RecordFacts, featuresOffset: Int, claim: IdempotencyClaim?, body: [UInt8], shipAck: ShipAck?,
+        responder: Responder, _ workspace: DecideWorkspace
     ) throws(Problem) {
         workspace.writer.bytes.removeAll(keepingCapacity: true)
         var (name, key) = (facts.decision.name, facts.entity)
@@ -155,8 +157,10 @@ final class DecidePipeline: Sendable {
             }
         }
         let batch = FrameBatch(capacity: workspace.writer.bytes.count + 64)
-        batch.context = DecideAck(
+        let pending = DecideAck(
             responder: responder, body: body, claim: claim, idempotency: state.idempotency)
+        pending.shipAck = shipAck
+        batch.context = pending
         batch.add(type: FrameType.decision.rawValue, payload: workspace.writer.bytes)
         if case .refused(let reason) = journal.append(batch) { throw Problem.journal(reason.rawValue) }
     }

@@ -14,8 +14,9 @@ extension ServiceHandler {
         let name = route.parameter("decision")
         guard let entry = route.snapshot.decisions[name] else { throw Problem.unknown("decision", "unknown_decision") }
         try workspaces.with { (workspace) throws(Problem) in
-            let (inputs, options) = try read(request, route, entry, workspace)
+            var (inputs, options) = try read(request, route, entry, workspace)
             request.deadlineNanoseconds = options.deadlineNanoseconds
+            options.shipAck = route.ack.oneBatch()
             let claim = try claim(request, route)
             if let claim, try answerFromClaim(claim, route, entry, responder, options) { return }
             do throws(Problem) {
@@ -133,10 +134,10 @@ extension ServiceHandler {
         case .claimed: return false
         case .payloadDiffers: throw Self.payloadDiffers
         case .done(let position):
-            responder.respond(try decisionAnswer(at: position, route))
+            respond(responder, try decisionAnswer(at: position, route), route, at: position)
             return true
         case .inFlight:
-            waitForClaim(claim, responder, until: options.deadlineNanoseconds) { position throws(Problem) in
+            waitForClaim(claim, route, responder, until: options.deadlineNanoseconds) { position throws(Problem) in
                 try self.decisionAnswer(at: position, route)
             }
             return true
@@ -148,7 +149,7 @@ extension ServiceHandler {
 
     /// Waits on a bulk thread until the first request with the key is durable, then answers from it.
     func waitForClaim(
-        _ claim: IdempotencyClaim, _ responder: Responder, until deadline: UInt64,
+        _ claim: IdempotencyClaim, _ route: RequestRoute, _ responder: Responder, until deadline: UInt64,
         _ answer: @escaping @Sendable (JournalPosition) throws(Problem) -> Response
     ) {
         let service = service
@@ -156,7 +157,7 @@ extension ServiceHandler {
             while MonotonicClock.nanoseconds() < deadline {
                 if case .done(let position) = service.state.idempotency.claim(claim, nowMicros: service.clock.now()) {
                     do throws(Problem) {
-                        responder.respond(try answer(position))
+                        self.respond(responder, try answer(position), route, at: position)
                     } catch {
                         responder.respond(error.response)
                     }

@@ -78,6 +78,13 @@ enum ServiceStatements {
         "record",
         "SELECT seq, convert_to(record, 'UTF8') FROM decisiond.decision_record WHERE id = $1 ORDER BY seq LIMIT 1",
         [.uuid])
+    /// The frame of a record whose row was refused: seq, frame.
+    static let unshippableRecord = PostgresStatement(
+        "unshippable_record",
+        """
+        SELECT seq, raw FROM decisiond.quarantine
+        WHERE class = 'unshippable' AND source = 'decisiond' AND id = $1 LIMIT 1
+        """, [.inferred])
     /// The outcomes of a decision, oldest first.
     static let outcomes = PostgresStatement(
         "outcomes", "SELECT value::text FROM decisiond.outcome WHERE decision_id = $1 ORDER BY seq LIMIT 1000", [.uuid])

@@ -22,6 +22,9 @@ final class Applier: @unchecked Sendable {
     private let compile: @Sendable (_ history: DefinitionHistory, _ previous: Snapshot) -> Snapshot
     private var isStale = false
     private(set) var current: Snapshot
+    /// Whether ingest times are kept for latencies: live they are, at recovery not.
+    var keepsIngestRuns = false
+    private var ingestRuns: [IngestRun] = []
     /// Frames that did not decode; none in good order.
     let unreadable = Atomic<UInt64>(0)
 
@@ -66,6 +69,12 @@ final class Applier: @unchecked Sendable {
         state.appliedSeq.store(seq, ordering: .releasing)
     }
 
+    /// Hands over the ingest times of the events applied since the last call.
+    func takeIngestRuns() -> [IngestRun] {
+        defer { ingestRuns.removeAll(keepingCapacity: true) }
+        return ingestRuns
+    }
+
     private func refresh() {
         isStale = false
         current = compile(state.history, current)
@@ -74,6 +83,7 @@ final class Applier: @unchecked Sendable {
 
     private func applyEvent(_ event: EventFrame, seq: UInt64) throws(FrameError) {
         let contractName = String(decoding: event.contract, as: UTF8.self)
+        noteTimes(of: event, contractName)
         guard let contract = current.contracts[contractName] else { return }
         guard let root = try? parser.parse(event.raw) else { throw FrameError(what: "event bytes") }
         if contract.isReference {
@@ -86,6 +96,13 @@ final class Applier: @unchecked Sendable {
         }
         state.quality.addAccepted(contract, root, event)
         closeQuarantine(of: event)
+    }
+
+    /// The clocks of an accepted event's source, and its ingest time for latencies.
+    func noteTimes(of event: EventFrame, _ contract: String) {
+        if keepsIngestRuns { ingestRuns.add(event.ingestMicros) }
+        state.sources.add(
+            source: event.source, contract: contract, eventMicros: event.eventMicros, ingestMicros: event.ingestMicros)
     }
 
     /// An event was accepted: whatever was quarantined under its identity is settled.
@@ -114,6 +131,7 @@ final class Applier: @unchecked Sendable {
     private func applyQuarantine(_ frame: QuarantineFrame, seq: UInt64) throws(FrameError) {
         state.quarantine.add(frame, seq: seq)
         state.quality.add(frame)
+        if let source = frame.source { state.sources.addRefused(source: source, code: frame.code) }
     }
 
     private func applyDecision(_ frame: DecisionFrame, seq: UInt64, position: JournalPosition) throws(FrameError) {

@@ -14,6 +14,7 @@ final class ServiceState: Sendable {
     let rollups = MeasureRollups()
     let quality = QualityLedger()
     let accessLog = AccessTail()
+    let sources = SourceClocks()
     let history = DefinitionHistory()
     let marks = FrameMarks()
     /// Position up to which all of this is complete.
