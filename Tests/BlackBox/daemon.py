@@ -144,6 +144,8 @@ class Daemon:
         self.process = None
         # Words before the binary, for tracing.
         self.prefix = []
+        # Further variables of its environment.
+        self.extra_environment = {}
         self._names = itertools.count(1)
         self._admin = None
 
@@ -176,7 +178,7 @@ class Daemon:
         if self.definitions:
             settings.setdefault("definitions_directory", str(self.definitions))
         found.update({f"DECISIOND_{name.upper()}": str(value) for name, value in settings.items() if value is not None})
-        return found
+        return found | self.extra_environment
 
     # Life
 
