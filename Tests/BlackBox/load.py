@@ -66,7 +66,7 @@ class Oracle:
         # Idempotency-Key -> record id, and names of outcomes, of what was acknowledged.
         self.decisions, self.outcomes = {}, set()
         self.unanswered, self.wrong = [], []
-        # Answers that said "not now", by code.
+        # Answers that said "not now", by kind of operation and code.
         self.refused = {}
         self.resent_unknown = 0
 
@@ -77,7 +77,7 @@ class Oracle:
             return False
         status, document = answer
         if status == 503:
-            code = document.get("code")
+            code = operation.kind, document.get("code")
             self.refused[code] = self.refused.get(code, 0) + 1
             self.unanswered.append(operation)
             return False

@@ -52,11 +52,11 @@ class Moments:
         self._fired = daemon.directory / "moment.fired"
         daemon.extra_environment = {"LD_PRELOAD": str(library()), "MOMENT_ARM": str(self._arm)}
 
-    def arm(self, name, at, target="self"):
-        """From now on the `at`-th occurrence of a moment ends this process, or every `at`-th one its server's."""
+    def arm(self, name, at, times=1, target="self"):
+        """From now on every `at`-th occurrence of a moment ends this process or its "backend", at most `times` times."""
         self._fired.unlink(missing_ok=True)
         fresh = self._arm.with_suffix(".new")
-        fresh.write_text(f"{name} {at} {target}\n")
+        fresh.write_text(f"{name} {at} {times} {target}\n")
         fresh.rename(self._arm)
 
     def disarm(self):

@@ -16,7 +16,9 @@ from load import Client, Load, Oracle, make_subjects_known
 
 IS_LONG = os.environ.get("DECISIOND_TEST_LONG") == "1"
 ROUNDS = int(os.environ.get("DECISIOND_TEST_POSTGRES_FAULTS") or (20 if IS_LONG else 1))
-STRIKES = 60 if IS_LONG else 12
+# A server that lost a backend to SIGKILL recovers for seconds, so the short run has one of one kind.
+STRIKES = 20 if IS_LONG else 1
+STRUCK = list(moments.SHIPPING) if IS_LONG else ["commit_sent"]
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,16 @@ def own_cluster():
         yield made.start()
     finally:
         made.remove()
+
+
+def fresh_database(cluster):
+    """A database, once the cluster takes connections again."""
+    def made():
+        try:
+            return cluster.create_database()
+        except AssertionError:
+            return None
+    return daemons.eventually(made, "PostgreSQL takes connections")
 
 
 def processes(cluster):
@@ -74,23 +86,28 @@ FAULTS = {"frozen": freeze, "restarted_fast": restart("fast"), "restarted_immedi
 
 
 def check(daemon, load, oracle):
-    """Everything that was sent was answered, and is there once."""
+    """Every event and decision was answered, and everything is there once."""
     load.stop()
-    assert not oracle.unanswered and not oracle.refused, oracle.refused
-    assert not oracle.wrong, oracle.wrong[:3]
+    assert all(each.sent is not None for each in oracle.unanswered), "a connection was lost"
+    # Only PostgreSQL knows whether a decision that memory has let go exists, so its outcome may have to wait.
+    assert set(oracle.refused) <= {("outcome", "postgres_unavailable")}, oracle.refused
+    assert sum(oracle.refused.values()) == len(oracle.unanswered), "a request was not answered"
     daemon.wait_connected()
+    oracle.resend(Client(daemon))
+    assert not oracle.unanswered and not oracle.wrong, oracle.wrong[:3]
     daemon.wait_shipped()
     oracle.check_memory(Client(daemon))
     oracle.check_database(daemon)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", FAULTS if IS_LONG else ["frozen", "restarted_immediate"])
 def test_load_goes_on_while_postgres_is(make_daemon, own_cluster, fault):
     book = Ledger("postgres_fault")
     seeds = (seed for seed in range(1, ROUNDS * 2 + 1) if not book.has(fault, seed))
     while book.count(fault) < ROUNDS:
         seed = next(seeds)
-        daemon = make_daemon(database_url=own_cluster.create_database(), ship_interval_ms=5, ship_batch_frames_max=200)
+        daemon = make_daemon(
+            database_url=fresh_database(own_cluster), ship_interval_ms=5, ship_batch_frames_max=200)
         oracle = Oracle()
         make_subjects_known(daemon)
         load = Load(daemon, oracle, f"{fault}-{seed}", seed, goes_on=True).start()
@@ -112,26 +129,23 @@ def test_load_goes_on_while_postgres_is(make_daemon, own_cluster, fault):
 
 
 @pytest.mark.skipif(moments.instrumented(), reason="a sanitizer's library must come first")
-@pytest.mark.parametrize("moment", moments.SHIPPING)
+@pytest.mark.parametrize("moment", STRUCK)
 def test_the_server_process_is_killed_at(make_daemon, own_cluster, moment):
     """The backend dies with half a COPY, or with a COMMIT whose answer nobody reads; the server recovers, shipping goes on."""
     book = Ledger("backend_killed")
     if book.has(moment, 1):
         return
     daemon = make_daemon(
-        start=False, database_url=own_cluster.create_database(), ship_interval_ms=5, ship_batch_frames_max=200)
+        start=False, database_url=fresh_database(own_cluster), ship_interval_ms=5, ship_batch_frames_max=200)
     chosen = moments.Moments(daemon)
     daemon.start()
     oracle = Oracle()
     make_subjects_known(daemon)
     load = Load(daemon, oracle, f"backend-{moment}", 1, goes_on=True).start()
-    strikes = STRIKES // 4
     try:
         daemons.eventually(lambda: len(load.answered) >= 30, "the load runs", interval=0.01)
-        chosen.arm(moment, 5 if moment in ("mid_copy", "copy_end") else 2, "backend")
-        daemons.eventually(lambda: len(chosen.fired()) >= strikes, f"{strikes} backends killed at {moment}", timeout=600)
-        chosen.arm("none", 1)
-        daemon_life(daemon, chosen)
+        chosen.arm(moment, 5 if moment in ("mid_copy", "copy_end") else 2, STRIKES, "backend")
+        daemons.eventually(lambda: len(chosen.fired()) >= STRIKES, f"{STRIKES} backends killed at {moment}", timeout=900)
         check(daemon, load, oracle)
     finally:
         load.stop()

@@ -5,9 +5,9 @@
  * make frames durable and ship them, and knows nothing of the daemon but the names of the journal's files. The product
  * itself has no failpoint.
  *
- * MOMENT_ARM names a file. Once it is there it is read: "MOMENT AT TARGET", the name of a moment (moments.py has them),
- * at which of its occurrences from then on, and who gets the SIGKILL: "self", this process; "backend", the server process
- * of the connection at hand, at every AT-th occurrence. The moment's time goes to the file MOMENT_ARM.fired, a line each:
+ * MOMENT_ARM names a file. Once it is there it is read: "MOMENT AT TIMES TARGET". MOMENT is the name of one (moments.py has
+ * them); every AT-th of its occurrences from then on ends somebody, at most TIMES times: TARGET is "self", this process, or
+ * "backend", the server process of the connection at hand. The time goes to the file MOMENT_ARM.fired, a line each:
  * nanoseconds of the monotonic clock.
  */
 #define _GNU_SOURCE
@@ -34,7 +34,7 @@ int PQbackendPID(const PGconn *connection);
 static const char *arm_path;
 static char moment[32];
 static char target[16];
-static long moment_at;
+static long moment_at, moment_times;
 static atomic_bool is_armed;
 static atomic_long occurrences;
 /* A transaction that copied rows: only its COMMIT is of interest. */
@@ -56,7 +56,7 @@ static bool armed(void)
     if (arm_path == NULL || access(arm_path, F_OK) != 0 || atomic_flag_test_and_set(&reading))
         return false;
     file = fopen(arm_path, "re");
-    if (file != NULL && fscanf(file, "%31s %ld %15s", moment, &moment_at, target) == 3)
+    if (file != NULL && fscanf(file, "%31s %ld %ld %15s", moment, &moment_at, &moment_times, target) == 4)
         atomic_store(&is_armed, true);
     if (file != NULL)
         fclose(file);
@@ -64,12 +64,7 @@ static bool armed(void)
     return atomic_load(&is_armed);
 }
 
-static bool hits_backend(void)
-{
-    return strcmp(target, "backend") == 0;
-}
-
-/* Counts an occurrence of a moment; true at the one that was asked for. */
+/* Counts an occurrence of a moment; true at one that was asked for. */
 static bool comes(const char *name)
 {
     long count;
@@ -77,7 +72,7 @@ static bool comes(const char *name)
     if (!armed() || strcmp(moment, name) != 0)
         return false;
     count = atomic_fetch_add(&occurrences, 1) + 1;
-    return hits_backend() ? count % moment_at == 0 : count == moment_at;
+    return count % moment_at == 0 && count / moment_at <= moment_times;
 }
 
 static void write_clock(void)
@@ -109,7 +104,7 @@ static void strike(PGconn *connection)
 {
     while (PQflush(connection) == 1)
         usleep(100);
-    if (!hits_backend()) {
+    if (strcmp(target, "backend") != 0) {
         /* Sometimes the server gets the time to finish, sometimes not. */
         usleep((useconds_t)(moment_at % 4) * 500);
         end_process();
