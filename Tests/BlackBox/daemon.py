@@ -8,6 +8,7 @@ import itertools
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -169,6 +170,11 @@ class Daemon:
     def log(self):
         """Everything it has written so far."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def sanitizer_report(self):
+        """What a sanitizer that was built into it has found, in any of its lives."""
+        found = re.search(r"^.*(?:WARNING|ERROR): \w+Sanitizer.*$", self.log, re.MULTILINE)
+        return self.log[found.start():found.start() + 6000] if found else None
 
     def environment(self):
         found = {name: value for name, value in os.environ.items() if not name.startswith("DECISIOND_")}

@@ -88,7 +88,7 @@ class Oracle:
             for name, subject, cents in operation.events:
                 self.events[name] = (subject, cents)
         elif operation.kind == "decision" and status == 200:
-            if self.decisions.setdefault(operation.key, document["id"]) != document["id"]:
+            if operation.key and self.decisions.setdefault(operation.key, document["id"]) != document["id"]:
                 self.wrong.append((operation.key, "two records of one key", document["id"]))
         elif operation.kind == "outcome" and status == 201:
             self.outcomes.add(operation.name)

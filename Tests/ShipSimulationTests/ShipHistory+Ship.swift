@@ -94,7 +94,8 @@ extension ShipHistory {
         let stored = (database.rows + database.quarantined).sorted { $0.seq < $1.seq }
         let expected = frames.prefix(Int(database.nextSeq) - 1)
         try require(
-            stored.count == expected.count && zip(stored, expected).allSatisfy { $0.seq == $1.seq && $0.event == $1.event },
+            stored.count == expected.count
+                && zip(stored, expected).allSatisfy { $0.seq == $1.seq && $0.event == $1.event },
             "position \(database.nextSeq), \(stored.count) rows, \(frames.count) frames, or not the same")
     }
 

@@ -239,7 +239,8 @@ struct ShipHistory {
         for event in events {
             if random.oneIn(3) { batches.append(FrameBatch()) }
             batches[batches.count - 1].add(
-                type: 1, payload: event.payload(padding: Int.random(in: 0...(random.oneIn(8) ? 600 : 60), using: &random)))
+                type: 1,
+                payload: event.payload(padding: Int.random(in: 0...(random.oneIn(8) ? 600 : 60), using: &random)))
         }
         return batches
     }

@@ -52,10 +52,10 @@ import Testing
     }
 }
 
-/// The lines that deploy/test --long keeps (`Tests/BlackBox/ledger.py`): one per finished block of seeds.
+/// The lines that a long run keeps (`Tests/BlackBox/ledger.py`): one per finished block of seeds.
 private struct SimulationLedger {
     private static let environment = ProcessInfo.processInfo.environment
-    private let path = Self.environment["DECISIOND_LEDGER"]
+    private let path = Self.environment["DECISIOND_TEST_LONG"] == "1" ? Self.environment["DECISIOND_LEDGER"] : nil
     private let code = Self.environment["DECISIOND_LEDGER_CODE"] ?? ""
 
     /// Whether this block passed before, with these sources.

@@ -178,7 +178,8 @@ struct SimulatedDatabase {
             throw .timedOut(during: .transaction, isCancelled: isConnected)
         case .serialization:
             count(Fault.serialization.rawValue)
-            throw refusal([.serializationFailure, .deadlockDetected, .readOnlyTransaction].randomElement(using: &random)!)
+            throw refusal(
+                [.serializationFailure, .deadlockDetected, .readOnlyTransaction].randomElement(using: &random)!)
         case .failover:
             failOver()
             throw lose(during: .transaction)
