@@ -13,7 +13,7 @@ from ledger import Ledger
 from load import Client, Oracle, events, make_subjects_known
 
 IS_LONG = os.environ.get("DECISIOND_TEST_LONG") == "1"
-FLIPS = int(os.environ.get("DECISIOND_TEST_FLIPS") or (2000 if IS_LONG else 40))
+FLIPS = int(os.environ.get("DECISIOND_TEST_FLIPS") or (2000 if IS_LONG else 24))
 HEADER_BYTES, FRAME_HEADER_BYTES = 64, 24
 
 
