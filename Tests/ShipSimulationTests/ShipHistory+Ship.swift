@@ -89,6 +89,14 @@ extension ShipHistory {
 
     // MARK: What must hold
 
+    /// With a database that works again the same process ships everything, whatever it has been through.
+    mutating func catchUp(_ life: inout Life) throws(Violation) {
+        database.heal()
+        for _ in 0..<1000 where !life.isKilled && database.nextSeq <= life.appliedSeq { try ship(&life) }
+        try require(life.isKilled || database.nextSeq == life.appliedSeq + 1, "shipping stands still")
+        count("caught_up")
+    }
+
     /// The database holds every frame below its position exactly once, and nothing else.
     func checkDatabase() throws(Violation) {
         let stored = (database.rows + database.quarantined).sorted { $0.seq < $1.seq }

@@ -172,6 +172,7 @@ struct ShipHistory {
             }
             if life.core.refusal == .failed || storage.isDown || life.isKilled { return }
         }
+        if random.oneIn(4) { try catchUp(&life) }
         if random.oneIn(3) { life.core.finish() }
     }
 

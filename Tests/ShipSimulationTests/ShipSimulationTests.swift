@@ -19,7 +19,8 @@ import Testing
         "storage_eio", "storage_enospc", "bit_flip", "bit_flip_named", "answer_lost", "duplicate", "refused",
         "old_directory", "database_reset", "database_unknown_commit", "database_slow", "database_slow_commit",
         "database_serialization", "database_down", "database_failover", "database_abandoned_commit",
-        "database_poison", "database_no_partition", "ship_rewound", "ship_again", "ship_reconnect",
+        "database_poison", "database_no_partition", "database_position_mismatch", "caught_up", "ship_rewound",
+        "ship_again", "ship_reconnect",
     ]
 
     @Test(arguments: 0..<blocks)

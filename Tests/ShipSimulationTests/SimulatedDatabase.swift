@@ -56,6 +56,8 @@ struct SimulatedDatabase {
     private var replicas: [State] = [State()]
     /// Sent with its COMMIT, and nobody knows yet what became of it.
     private var inFlight: Effect?
+    /// Of a process that is gone, on its way through a slow network: arrives when others have long gone on.
+    private var late: Transaction?
     private var isDown = false
     private var days: Set<UInt8> = [0]
     private var random: SplitMix64
@@ -80,6 +82,7 @@ struct SimulatedDatabase {
     mutating func heal() {
         faultsOneIn = 0
         isDown = false
+        deliverLate()
         resolve()
     }
 
@@ -95,6 +98,22 @@ struct SimulatedDatabase {
         guard let effect = inFlight else { return }
         inFlight = nil
         if Bool.random(using: &random) { apply(effect) }
+    }
+
+    /// What arrives late is refused by its position, or nobody has gone on yet.
+    private mutating func deliverLate() {
+        guard let transaction = late else { return }
+        late = nil
+        resolve()
+        guard advances(transaction), let effect = try? effect(of: transaction) else { return }
+        inFlight = effect
+    }
+
+    /// `ship_advance`: moves the position from where it is, or refuses.
+    private mutating func advances(_ transaction: Transaction) -> Bool {
+        if transaction.from == state.nextSeq, transaction.through >= transaction.from { return true }
+        count("database_position_mismatch")
+        return false
     }
 
     private mutating func apply(_ effect: Effect) {
@@ -185,12 +204,10 @@ struct SimulatedDatabase {
             throw lose(during: .transaction)
         default: break
         }
-        // The lock of the position's row.
+        // The lock of the position's row; a predecessor may have come first.
+        if random.oneIn(3) { deliverLate() }
         resolve()
-        guard transaction.from == state.nextSeq, transaction.through >= transaction.from else {
-            count("database_position_mismatch")
-            throw refusal(.shipPositionMismatch)
-        }
+        guard advances(transaction) else { throw refusal(.shipPositionMismatch) }
         let effect = try effect(of: transaction)
         switch fault {
         case .resetInCommit:
@@ -208,8 +225,12 @@ struct SimulatedDatabase {
 
     /// The transaction was sent and the process that sent it is gone: nobody waits for the answer.
     mutating func abandon(_ transaction: Transaction) {
-        resolve()
         isConnected = false
+        if late == nil, random.oneIn(2) {
+            late = transaction
+            return
+        }
+        resolve()
         guard transaction.from == state.nextSeq, let effect = try? effect(of: transaction) else { return }
         count("database_abandoned_commit")
         inFlight = effect

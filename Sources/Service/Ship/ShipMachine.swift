@@ -85,6 +85,9 @@ struct ShipMachine: Sendable {
         return position...seenThrough
     }
 
+    /// Whether the position is known.
+    var isSettled: Bool { next != nil }
+
     /// Whether this process has not yet read a position that is its own.
     var isFirstSettlement: Bool { seenThrough == nil }
 
