@@ -4,19 +4,13 @@ import Journal
 import Measures
 import Postgres
 
-/// The shipper's thread: its connection, its place in the journal, and what it tries after an error.
+/// The shipper's thread: carries out what its ``ShipMachine`` says, over a connection and a reader of the journal.
 final class ShipSession {
     private let shipper: Shipper
     private let connection: PostgresConnection
     private let reader: JournalReader<PosixStorage>
     private var generator = SystemRandomNumberGenerator()
-    private var backoff = ShipBackoff()
-    /// The settled position; nil: to be read.
-    private var next: UInt64?
-    private var attempt = ShipReaction.Attempt()
-    /// Through which seq this process has seen PostgreSQL hold the journal.
-    private var seenThrough: UInt64?
-    private var framesMax: Int
+    private var machine: ShipMachine
     private var partitionsDay: Int64 = .min
     private var lastAnswerNanoseconds: UInt64 = 0
 
@@ -30,8 +24,6 @@ final class ShipSession {
     /// sign may take.
     private static let silenceNanosecondsMax: UInt64 = 1_000_000_000
     private static let signTimeout: Duration = .seconds(3)
-    /// Fewest frames to which a batch shrinks when it does not get through in time.
-    private static let framesMin = 100
     /// Unshippable entries that memory shows after a restart.
     private static let restoredMax = 1_000
 
@@ -42,36 +34,35 @@ final class ShipSession {
         configuration.connectTimeout = .seconds(3)
         connection = PostgresConnection(configuration)
         reader = shipper.journal.makeReader()
-        framesMax = shipper.configuration.shipBatchFramesMax
+        machine = ShipMachine(batchFramesMax: shipper.configuration.shipBatchFramesMax)
     }
 
     /// Ships until the shipper stops.
     func run() {
         while true {
             do throws(PostgresError) {
-                if !connection.isConnected || next == nil { next = try prepare() }
-                guard let position = next, !shipper.isDatabaseAhead else {
-                    if shipper.isStopping { break }
-                    shipper.pause(milliseconds: ShipBackoff.stoppedMilliseconds)
-                    next = nil
-                    continue
-                }
                 // Read before the applied position: what is durable by then is shipped before the end.
-                let isFinal = shipper.isStopping
-                try askForSign()
-                if shipper.state.appliedSeq.load(ordering: .acquiring) >= position {
-                    next = try ship(from: position)
-                    continue
+                let isStopping = shipper.isStopping
+                if connection.isConnected, machine.isSettled { try askForSign() }
+                let applied = shipper.state.appliedSeq.load(ordering: .acquiring)
+                let step = machine.step(
+                    isConnected: connection.isConnected, isStopping: isStopping, appliedSeq: applied)
+                switch step {
+                case .settle: try settle()
+                case .ship(let order): try ship(order, applied: applied)
+                case .idle:
+                    shipper.covered(untilMicros: shipper.clock.now())
+                    shipper.idle(milliseconds: shipper.configuration.shipIntervalMilliseconds)
+                case .standStill: shipper.pause(milliseconds: ShipBackoff.stoppedMilliseconds)
+                case .end:
+                    connection.close()
+                    return
                 }
-                if isFinal { break }
-                shipper.covered(untilMicros: shipper.clock.now())
-                shipper.idle(milliseconds: shipper.configuration.shipIntervalMilliseconds)
             } catch {
                 recover(from: error)
-                if shipper.isStopping { break }
+                if shipper.isStopping { return connection.close() }
             }
         }
-        connection.close()
     }
 
     /// An idle connection says nothing when its server goes away, and a frozen one nothing at all.
@@ -92,24 +83,16 @@ final class ShipSession {
     /// What follows an error; the next turn goes on from the settled position.
     private func recover(from error: PostgresError) {
         shipper.observe(.failed(code: error.sqlState?.description ?? error.code))
-        if case .timedOut = error { framesMax = max(Self.framesMin, framesMax / 2) }
-        let reaction = ShipReaction(to: error, after: attempt)
-        switch reaction {
-        case .makePartitions:
-            attempt.hasPartitions = true
-            partitionsDay = .min
-        case .isolate: attempt.isIsolating = true
-        case .retry, .stop:
-            next = nil
+        switch machine.failed(error, using: &generator) {
+        case .again: partitionsDay = .min
+        case .reconnect(let pauseMilliseconds, let isStuck):
             connection.close()
-            let isStuck = reaction == .stop
             shipper.tell(isStuck ? ShipTrouble(error) : nil)
             // A server that refuses a statement answers; one that refuses the connection does not.
             var isAnswering = false
             if case .server = error { isAnswering = shipper.isConnected }
             shipper.isUp(isStuck && isAnswering)
-            shipper.pause(
-                milliseconds: isStuck ? ShipBackoff.stoppedMilliseconds : backoff.pause(using: &generator))
+            shipper.pause(milliseconds: pauseMilliseconds)
         }
     }
 
@@ -120,7 +103,7 @@ final class ShipSession {
     // MARK: Connecting
 
     /// Connects, migrates, and reads the settled position: that resolves a COMMIT whose answer was lost.
-    private func prepare() throws(PostgresError) -> UInt64 {
+    private func settle() throws(PostgresError) {
         if !connection.isConnected {
             try connection.connect(until: .after(.seconds(3)))
             do throws(MigrationError) {
@@ -140,15 +123,11 @@ final class ShipSession {
         let isOurs = try isOurPast(position)
         shipper.databaseIsAhead(!isOurs)
         try countUnshippable(until: nil)
-        if isOurs {
-            if seenThrough == nil { try restoreUnshippable() }
-            rewind(to: position)
-            shipper.finished(through: position - 1)
-            seenThrough = position - 1
-        }
+        if isOurs, machine.isFirstSettlement { try restoreUnshippable() }
+        if let lost = machine.settled(at: position, isOurs: isOurs) { rewind(lost) }
+        if isOurs { shipper.finished(through: position - 1) }
         shipper.isUp(true)
         answered()
-        return position
     }
 
     /// Whether the frame before the stored position is the one in this journal. Another one, or none, means that the data
@@ -183,16 +162,15 @@ final class ShipSession {
     }
 
     /// After a failover that lost commits, records that had left memory are readable from the journal again.
-    private func rewind(to position: UInt64) {
-        guard let seenThrough, position <= seenThrough else { return }
-        shipper.observe(.rewound(frames: Int(seenThrough - position) + 1))
+    private func rewind(_ range: ClosedRange<UInt64>) {
+        shipper.observe(.rewound(frames: range.count))
         var lost: [(id: RecordID, position: JournalPosition, seq: UInt64)] = []
         var outcomes: [(frame: OutcomeFrame, seq: UInt64)] = []
-        var seq = position
+        var seq = range.lowerBound
         do throws(JournalError) {
-            while seq <= seenThrough {
+            while seq <= range.upperBound {
                 let progress = try reader.read(
-                    from: seq, maxFrames: Int(seenThrough - seq) + 1, maxBytes: Self.batchBytesMax
+                    from: seq, maxFrames: Int(range.upperBound - seq) + 1, maxBytes: Self.batchBytesMax
                 ) { frame in
                     switch FrameType(rawValue: frame.type) {
                     case .decision:
@@ -257,30 +235,27 @@ final class ShipSession {
 
     // MARK: Shipping
 
-    private func ship(from position: UInt64) throws(PostgresError) -> UInt64 {
+    private func ship(_ order: ShipMachine.Order, applied: UInt64) throws(PostgresError) {
         let started = Threads.monotonicNanoseconds()
         let startedMicros = shipper.clock.now()
-        // Only what memory has applied: the batch is folded by memory's list of dimension values.
-        let applied = shipper.state.appliedSeq.load(ordering: .acquiring)
         var batch = ShipBatch(journal: journalUUID, tables: shipper.spans())
         do throws(JournalError) {
+            // Only what memory has applied: the batch is folded by memory's list of dimension values.
             _ = try reader.read(
-                from: position, maxFrames: min(Int(applied - position) + 1, framesMax), maxBytes: Self.batchBytesMax
+                from: order.from, maxFrames: min(Int(applied - order.from) + 1, order.framesMax),
+                maxBytes: Self.batchBytesMax
             ) { batch.add($0) }
         } catch {
             throw Self.unreadable(error)
         }
-        guard batch.frames > 0 else { return position }
+        guard batch.frames > 0 else { return }
         batch.foldRollups()
         if batch.oldestMicros != .max { shipper.covered(untilMicros: batch.oldestMicros) }
-        if attempt.hasPartitions || attempt.isIsolating {
+        if order.attempt.hasPartitions || order.attempt.isIsolating {
             try ensurePartitions(from: batch.oldestMicros == .max ? nil : batch.oldestMicros)
         }
-        let refused = try transaction(batch).run(connection)
-        attempt = ShipReaction.Attempt()
-        backoff.reset()
-        framesMax = min(shipper.configuration.shipBatchFramesMax, framesMax * 2)
-        seenThrough = batch.lastSeq
+        let refused = try transaction(batch, isIsolating: order.attempt.isIsolating).run(connection)
+        machine.shipped(through: batch.lastSeq)
         shipper.tell(nil)
         answered()
         shipper.observe(
@@ -293,10 +268,9 @@ final class ShipSession {
         }
         shipper.finished(through: batch.lastSeq)
         tell(of: refused)
-        return batch.lastSeq + 1
     }
 
-    private func transaction(_ batch: ShipBatch) -> ShipTransaction {
+    private func transaction(_ batch: ShipBatch, isIsolating: Bool) -> ShipTransaction {
         let journal = shipper.journal
         var fingerprint: Int64?
         if let place = batch.lastPosition, let frame = try? journal.readFrame(at: place) {
@@ -305,7 +279,7 @@ final class ShipSession {
         let reader = shipper.journal.makeReader()
         return ShipTransaction(
             batch: batch, journal: journalUUID, fingerprint: fingerprint, nowMicros: shipper.clock.now(),
-            isIsolating: attempt.isIsolating,
+            isIsolating: isIsolating,
             frame: { seq in
                 var found: (type: UInt8, payload: [UInt8])?
                 _ = try? reader.read(from: seq, maxFrames: 1, maxBytes: Self.batchBytesMax) {
