@@ -52,6 +52,8 @@ public final class Daemon: Sendable {
         core.observe(.lifecycle(.starting))
         core.shipper.start()
         core.retention.start()
+        core.memory.start()
+        core.backFill.start()
         do throws(HTTPServerError) {
             try server.start()
         } catch {
@@ -74,6 +76,9 @@ public final class Daemon: Sendable {
         core.corrector.stop()
         core.queries.stop()
         core.retention.stop()
+        core.histories.stop()
+        core.backFill.stop()
+        core.memory.stop()
         core.shipper.stop(milliseconds: core.configuration.drainTimeoutMilliseconds)
         core.journal.stop()
         core.observe(.lifecycle(.stopped))

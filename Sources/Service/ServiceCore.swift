@@ -42,6 +42,11 @@ final class ServiceCore: Sendable {
     let retention: Retention
     /// Counts of the HTTP server; set when there is one.
     let httpStatistics = Mutex<(@Sendable () -> HTTPStatistics)?>(nil)
+    /// Query workers for reads that somebody waits for with a short deadline.
+    let histories: QueryPool
+    let history: HistoryReader
+    let memory: MemoryKeeper
+    let backFill: BackFill
     let artifacts: ArtifactStore
     let zones: ZoneFiles
     let hashKey: HashKey
@@ -86,9 +91,12 @@ final class ServiceCore: Sendable {
         let prepared = PreparedSnapshot()
         let applier = Applier(state: state) { history, previous in
             let (active, retired) = history.current()
-            if let snapshot = prepared.take(matching: active) { return snapshot }
+            let taken = prepared.take(matching: active)
+            // Whether a new view has to be filled is known only here, where its place in the order is.
+            if let taken, !taken.building.values.contains(where: history.isReady) { return taken }
             var compiler = SnapshotCompiler(
-                artifacts: artifacts, store: state.features, zones: zones, previous: previous)
+                artifacts: artifacts, store: state.features, zones: zones, previous: taken ?? previous,
+                isReady: history.isReady(view:version:))
             return compiler.compile(active, retired: retired, isLenient: true) ?? previous
         }
         self.applier = applier
@@ -122,6 +130,10 @@ final class ServiceCore: Sendable {
             name: "bulk", threads: configuration.bulkThreads, jobsMax: ServiceLimits.queuedJobsMax)
         queries = QueryPool(url: configuration.databaseURL, threads: configuration.queryThreads)
         retention = Retention(state: state)
+        histories = QueryPool(url: configuration.databaseURL, threads: configuration.queryThreads, name: "history")
+        history = HistoryReader(state: state, journal: journal)
+        backFill = BackFill(state: state, journal: journal, clock: clock, url: configuration.databaseURL)
+        backFill.recover(applier.filled)
         let spans = MeasureSpans(state: state)
         let startup = StartupDefinitions(
             configuration: configuration, publisher: publisher, queries: queries, log: log, clock: clock)
@@ -129,6 +141,10 @@ final class ServiceCore: Sendable {
             state: state, journal: journal, configuration: configuration, clock: clock, waits: waits,
             spans: { spans.folds() },
             observe: { Self.shipperTold($0, telemetry, clock, startup) })
+        let shipper = shipper
+        memory = MemoryKeeper(
+            state: state, bytesMax: configuration.featuresMemoryBytesMax,
+            shippedSeq: { shipper.shippedSeq })
     }
 
     /// What recovery gives.
@@ -243,6 +259,16 @@ final class ServiceCore: Sendable {
         }
     }
 
+    /// Runs a read that memory cannot answer on a worker of its own pool; false when too many wait. While PostgreSQL is known
+    /// to be away the job runs at once, without a connection: nobody waits for what cannot be had.
+    func readHistory(_ job: @escaping QueryPool.Job) -> Bool {
+        guard shipper.isConnected else {
+            job(nil)
+            return true
+        }
+        return histories.submit(job)
+    }
+
     /// Which fields this caller sees masked on a resource.
     func maskPlan(_ route: RequestRoute, _ resource: AccessResource) -> MaskPlan {
         route.snapshot.policies.maskPlan(
@@ -338,6 +364,7 @@ final class ServiceCore: Sendable {
                     component: "journal", code: "unreadable_frames",
                     detail: "\(unreadable) frames are of a form that this version does not know"))
         }
+        found += memory.degradations
         for (key, problems) in state.snapshot.unusable.sorted(by: { $0.key.name < $1.key.name }) {
             found.append(
                 Degradation(

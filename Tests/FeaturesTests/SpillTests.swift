@@ -4,14 +4,63 @@ import Testing
 /// Rows that leave memory and come back from what PostgreSQL holds, and tables that are filled while live events arrive:
 /// every value must be the one that a table sees that had all events from the start.
 @Suite struct SpillTests {
-    /// Stands for PostgreSQL: every event by entity, in the order of the journal.
+    /// One frame of the journal: an event, or a correction that ends an earlier one and may put one in its place.
+    struct Change {
+        let seq: Int64
+        let ingestTime: Int64
+        var old: FeatureEvent?
+        var event: FeatureEvent?
+
+        func apply(to store: FeatureStore) {
+            guard let old else {
+                if let event { store.apply(view: 0, event) }
+                return
+            }
+            store.correct(
+                view: 0, SupersededEvent(entity: old.entity, time: old.time, seq: old.seq),
+                by: Supersession(seq: seq, ingestTime: ingestTime), with: event)
+        }
+    }
+
+    /// Stands for PostgreSQL: every event by entity, and what ended it.
     struct Stored {
         var events: [String: [FeatureEvent]] = [:]
+        var ends: [Int64: Supersession] = [:]
 
-        /// The latest events of position <= `through`, ascending, at most one more than fit.
+        init(_ changes: [Change] = []) {
+            for change in changes { add(change) }
+        }
+
+        mutating func add(_ change: Change) {
+            if let event = change.event { events[event.entity, default: []].append(event) }
+            if let old = change.old { ends[old.seq] = Supersession(seq: change.seq, ingestTime: change.ingestTime) }
+        }
+
+        /// The latest events of position <= `through`, ascending, at most one more than fit; corrections after it are not
+        /// there yet.
         func latest(_ entity: String, through: Int64, limit: Int) -> [FeatureEvent] {
-            let known = (events[entity] ?? []).filter { $0.seq <= through }
+            var known = (events[entity] ?? []).filter { $0.seq <= through }
+            for index in known.indices {
+                if let end = ends[known[index].seq], end.seq <= through { known[index].superseded = end }
+            }
             return Array(known.sorted { ($0.time, $0.source, $0.id) < ($1.time, $1.source, $1.id) }.suffix(limit + 1))
+        }
+    }
+
+    /// Events of some entities in journal order, every fifth one a correction, some of those retractions.
+    static func changes(_ count: Int, entities: Int, _ random: inout SeededGenerator) -> [Change] {
+        var standing: [FeatureEvent] = []
+        return OracleTests.events(count, &random).enumerated().map { number, template in
+            var event = template
+            event.entity = "entity-\(Int.random(in: 0..<entities, using: &random))"
+            event.seq = Int64(number)
+            var change = Change(seq: event.seq, ingestTime: event.ingestTime, event: event)
+            if Int.random(in: 0..<5, using: &random) == 0, let index = standing.indices.randomElement(using: &random) {
+                change.old = standing.remove(at: index)
+                if Int.random(in: 0..<3, using: &random) == 0 { change.event = nil }
+            }
+            if let event = change.event { standing.append(event) }
+            return change
         }
     }
 
@@ -44,14 +93,10 @@ import Testing
             let wholePlan = try whole.plan(view: whole.add(view))
             var stored = Stored()
             let entities = (0..<6).map { "entity-\($0)" }
-            let events = OracleTests.events(240, &random)
-            for (number, template) in events.enumerated() {
-                var event = template
-                event.entity = entities.randomElement(using: &random) ?? entities[0]
-                event.seq = Int64(number)
-                small.apply(view: 0, event)
-                whole.apply(view: 0, event)
-                stored.events[event.entity, default: []].append(event)
+            for (number, change) in Self.changes(240, entities: 6, &random).enumerated() {
+                change.apply(to: small)
+                change.apply(to: whole)
+                stored.add(change)
                 if Int.random(in: 0..<6, using: &random) == 0 {
                     // Shipping lies somewhat behind.
                     spilled +=
@@ -59,7 +104,8 @@ import Testing
                 }
                 guard Int.random(in: 0..<5, using: &random) == 0 else { continue }
                 let entity = entities.randomElement(using: &random) ?? entities[0]
-                let knownAt: KnownAt = Bool.random(using: &random) ? .latest : .seq(event.seq / 2)
+                let knownAt: KnownAt = Bool.random(using: &random) ? .latest : .seq(change.seq / 2)
+                guard let event = change.event ?? change.old else { continue }
                 for asOf in OracleTests.instants([event], &random).dropFirst() {
                     Self.read(
                         small, smallPlan, entity, asOf: asOf, knownAt: knownAt, stored, limit: entityEventsMax,
@@ -141,30 +187,31 @@ import Testing
             let limit = round % 2 == 0 ? 10_000 : 20
             let view = try OracleTests.view(entityEventsMax: limit)
             let (filled, whole) = (FeatureStore(shards: 1), FeatureStore(shards: 1))
-            let filledPlan = try filled.plan(view: filled.add(view, canSpill: true))
+            let filledPlan = try filled.plan(view: filled.add(view, canSpill: true, isFilling: true))
             let wholePlan = try whole.plan(view: whole.add(view))
-            var events = OracleTests.events(80, &random)
-            for index in events.indices { events[index].seq = Int64(index) }
-            var stored = Stored()
-            stored.events["e"] = events
-            for event in events { whole.apply(view: 0, event) }
+            let changes = Self.changes(80, entities: 2, &random)
+            let stored = Stored(changes)
+            for change in changes { change.apply(to: whole) }
             let activation = Int.random(in: 0..<80, using: &random)
-            var (old, live) = (Array(events[...activation]), Array(events[(activation + 1)...]))
+            var (old, live) = (Array(changes[...activation]), Array(changes[(activation + 1)...]))
             while !old.isEmpty || !live.isEmpty {
                 let takesOld = live.isEmpty || (!old.isEmpty && Bool.random(using: &random))
-                filled.apply(view: 0, takesOld ? old.removeFirst() : live.removeFirst())
+                (takesOld ? old.removeFirst() : live.removeFirst()).apply(to: filled)
                 // Everything may be spilled in the middle: what the back-fill brings later is then in PostgreSQL.
                 if Int.random(in: 0..<40, using: &random) == 0 {
                     _ = filled.spill(to: 0, through: Int64(79 - live.count))
                 }
             }
+            filled.filled(view: 0)
             var fetched = 0
-            for asOf in OracleTests.instants(events, &random) {
+            let events = changes.compactMap { $0.event ?? $0.old }
+            for (number, asOf) in OracleTests.instants(events, &random).enumerated() {
+                let entity = "entity-\(number % 2)"
                 for knownAt in [KnownAt.latest, .seq(40)] {
                     Self.read(
-                        filled, filledPlan, "e", asOf: asOf, knownAt: knownAt, stored, limit: limit,
+                        filled, filledPlan, entity, asOf: asOf, knownAt: knownAt, stored, limit: limit,
                         fetched: &fetched, into: &vector)
-                    whole.read("e", wholePlan, asOf: asOf, knownAt: knownAt, into: &expected)
+                    whole.read(entity, wholePlan, asOf: asOf, knownAt: knownAt, into: &expected)
                     #expect(vector.values == expected.values)
                     #expect(vector.status == expected.status)
                 }

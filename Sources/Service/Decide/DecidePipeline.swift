@@ -29,6 +29,14 @@ struct DecideOptions {
     var shipAck: ShipAck?
 }
 
+/// What a decision reads of its views.
+struct AssembledFeatures: Sendable {
+    /// By the decision's feature uses, one value per feature of the view.
+    var values: [[FeatureValue]]
+    /// Events up to this journal position are in them.
+    var seq: Int64
+}
+
 /// A decision on its way to the disk: answers when its record is durable.
 final class DecideAck: PendingAck, @unchecked Sendable {
     // SAFETY: everything is set before the append; afterwards only the journal thread calls it, once.
@@ -74,16 +82,18 @@ final class DecidePipeline: Sendable {
     /// - Parameters:
     ///   - entry: the decision.
     ///   - inputs: one value per declared input.
+    ///   - assembled: the features that the decision uses.
     ///   - maskedInputs: inputs that the caller may not read back.
     /// - Throws: a problem, in which case nothing was recorded.
     func decide(
-        _ entry: DecisionEntry, inputs: [Value], options: DecideOptions, claim: IdempotencyClaim?, principal: String,
-        traceID: String?, maskedInputs: Set<String>, snapshot: Snapshot, receivedNanoseconds: UInt64,
+        _ entry: DecisionEntry, inputs: [Value], assembled: AssembledFeatures, options: DecideOptions,
+        claim: IdempotencyClaim?, principal: String, traceID: String?, maskedInputs: Set<String>, snapshot: Snapshot,
+        receivedNanoseconds: UInt64,
         responder: Responder, _ workspace: DecideWorkspace
     ) throws(Problem) -> DecisionResult {
         let decision = entry.decision
         let now = clock.now()
-        let (features, featuresSeq) = try assemble(entry, inputs, options, workspace)
+        let (features, featuresSeq) = (assembled.values, assembled.seq)
         var steps = LiveSteps(clock: LoopClock(), deadlineNanoseconds: options.deadlineNanoseconds)
         let result = decision.evaluate(
             inputs: inputs, features: features, models: { snapshot.models[$0] ?? .withdrawn }, steps: &steps,
@@ -116,9 +126,10 @@ final class DecidePipeline: Sendable {
         return result
     }
 
-    private func assemble(
+    /// The features that a decision uses, from memory; nil when memory does not hold them all: `HistoryReader` does.
+    func assemble(
         _ entry: DecisionEntry, _ inputs: [Value], _ options: DecideOptions, _ workspace: DecideWorkspace
-    ) throws(Problem) -> (values: [[FeatureValue]], seq: Int64) {
+    ) -> AssembledFeatures? {
         var values: [[FeatureValue]] = []
         var seq: Int64 = 0
         for (use, view) in zip(entry.decision.spec.features, entry.views) {
@@ -128,15 +139,11 @@ final class DecidePipeline: Sendable {
             }
             state.features.read(
                 key, view.plan, asOf: options.asOfMicros, knownAt: options.knownAt, into: &workspace.vector)
-            if case .historyUnavailable = workspace.vector.status {
-                throw Problem(
-                    503, "history_unavailable",
-                    "Memory does not reach back to as_of for this entity, and history cannot be read.", retryAfter: 5)
-            }
+            guard workspace.vector.status == .complete else { return nil }
             values.append(workspace.vector.values)
             seq = max(seq, workspace.vector.featuresSeq)
         }
-        return (values, seq)
+        return AssembledFeatures(values: values, seq: seq)
     }
 
     private func append(

@@ -25,7 +25,7 @@ extension ServiceHandler {
         let service = service
         let pending = EventsRequest(
             pipeline: service.ingest, corrector: service.corrector, responder: responder, detail: detail,
-            bulk: service.bulk, shipAck: route.ack.shipAck
+            bulk: service.bulk, memory: service.memory, shipAck: route.ack.shipAck
         ) { tally in
             tally.observe(into: service.metrics, at: service.clock.now())
         }

@@ -60,6 +60,7 @@ final class EventsRequest: Sendable {
     private let detail: Detail
     /// Writes a large answer; the journal thread must not.
     private let bulk: WorkerPool
+    private let memory: MemoryKeeper
     /// Who waits for PostgreSQL.
     let shipAck: ShipAck?
     private let progress = Mutex(Progress())
@@ -68,6 +69,7 @@ final class EventsRequest: Sendable {
 
     init(
         pipeline: IngestPipeline, corrector: Corrector, responder: Responder, detail: Detail, bulk: WorkerPool,
+        memory: MemoryKeeper,
         shipAck: ShipAck? = nil, onOutcomes: @escaping @Sendable (EventTally) -> Void
     ) {
         self.pipeline = pipeline
@@ -76,6 +78,7 @@ final class EventsRequest: Sendable {
         self.detail = detail
         self.bulk = bulk
         self.shipAck = shipAck
+        self.memory = memory
         self.onOutcomes = onOutcomes
     }
 
@@ -134,6 +137,8 @@ final class EventsRequest: Sendable {
 
     /// Milliseconds that one slice of a bulk request waits for room in the journal's queue.
     static let queueWaitMillisecondsMax = 10_000
+    /// Milliseconds that it waits for room in the memory of features: for shipping to catch up and entities to be spilled.
+    private static let memoryWaitMillisecondsMax = 2_000
 
     private func run(
         _ body: UnsafeRawBufferPointer, _ slices: ArraySlice<EventSlice>, _ number: Int, _ principal: String,
@@ -141,6 +146,16 @@ final class EventsRequest: Sendable {
     ) -> Bool {
         let known = workspace.corrections.count
         for attempt in 0... {
+            if memory.isFull {
+                if mayWait && attempt < Self.memoryWaitMillisecondsMax {
+                    Threads.sleep(microseconds: 1000)
+                    continue
+                }
+                var answers = ResponseBatch()
+                fail(Problem.featuresMemory, answers: &answers)
+                answers.send()
+                return false
+            }
             let pending = SliceAck(request: self, number: number)
             pending.shipAck = shipAck
             workspace.corrections.removeSubrange(known...)

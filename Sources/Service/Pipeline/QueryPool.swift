@@ -24,9 +24,10 @@ final class QueryPool: Sendable {
     /// - Parameters:
     ///   - url: libpq connection string; nil for no database.
     ///   - threads: workers.
-    init(url: String?, threads: Int) {
+    ///   - name: of the threads.
+    init(url: String?, threads: Int, name: String = "query") {
         self.url = url
-        for number in 0..<threads { Threads.start("query-\(number)") { self.run() } }
+        for number in 0..<threads { Threads.start("\(name)-\(number)") { self.run() } }
     }
 
     /// Queues a job; false when too many wait.

@@ -99,8 +99,8 @@ struct ShipBatch {
             case .access: try addAccess(AccessFrame.decode(frame.payload), frame.seq)
             case .key: keys.append((frame.seq, try KeyFrame.decode(frame.payload)))
             case .activation: activations.append((frame.seq, try ActivationFrame.decode(frame.payload)))
-            // Counted in memory only.
-            case .duplicates: break
+            // Counted in memory only; that a view is ready follows from what is stored.
+            case .duplicates, .viewReady: break
             case nil: unreadable += 1
             }
         } catch {

@@ -25,6 +25,10 @@ final class Applier: @unchecked Sendable {
     /// Whether ingest times are kept for latencies: live they are, at recovery not.
     var keepsIngestRuns = false
     private var ingestRuns: [IngestRun] = []
+    /// Views whose `view ready` frame was applied: after a recovery they are to be filled again.
+    private(set) var filled: Set<String> = []
+    /// Views activated since the last snapshot that miss nothing.
+    private var whole: [String] = []
     /// Frames that did not decode; none in good order.
     let unreadable = Atomic<UInt64>(0)
 
@@ -56,6 +60,7 @@ final class Applier: @unchecked Sendable {
             case .access: state.accessLog.add(try AccessFrame.decode(payload), seq: seq)
             case .activation: try applyActivation(ActivationFrame.decode(payload), seq: seq)
             case .key: state.apply(try KeyFrame.decode(payload))
+            case .viewReady: applyViewReady(try ViewReadyFrame.decode(payload), seq: seq)
             }
         } catch {
             unreadable.wrappingAdd(1, ordering: .relaxed)
@@ -79,6 +84,10 @@ final class Applier: @unchecked Sendable {
         isStale = false
         current = compile(state.history, current)
         state.install(current)
+        for name in whole {
+            if let view = current.views[name] { state.features.filled(view: view.index) }
+        }
+        whole = []
     }
 
     private func applyEvent(_ event: EventFrame, seq: UInt64) throws(FrameError) {
@@ -161,7 +170,20 @@ final class Applier: @unchecked Sendable {
                 let definition = Definition(document, at: "", ProblemList(), version: Int(frame.version))
             else { throw FrameError(what: "activation body") }
             state.history.activate(definition, frame, seq: seq)
+            // A view of a contract without any event so far misses nothing: it is servable at once.
+            if kind == .featureView, let contract = definition.spec["contract"]?.string,
+                state.quality.newestEventMicros(contract) == nil
+            {
+                state.history.set(.fromTheStart, view: frame.name, version: definition.version)
+                whole.append(frame.name)
+            }
         }
+        isStale = true
+    }
+
+    private func applyViewReady(_ frame: ViewReadyFrame, seq: UInt64) {
+        state.history.set(.filled(events: Int(frame.events)), view: frame.name, version: Int(frame.version))
+        filled.insert(frame.name)
         isStale = true
     }
 }
@@ -172,37 +194,5 @@ extension ContractEntry {
     func key(of root: JSONValue) -> String? {
         guard let pointer = keyPointer, let value = root.value(at: pointer) else { return nil }
         return value.string ?? value.int64.map { String($0) }
-    }
-}
-
-extension FeatureViewDefinition {
-    /// The key of the entity that an event of this type is about; nil when the view does not take the event.
-    func entity(of root: JSONValue, type: UnsafeRawBufferPointer) -> String? {
-        if !eventTypes.isEmpty {
-            guard eventTypes.contains(String(decoding: type, as: UTF8.self)) else { return nil }
-        }
-        guard let entity = root.value(at: entityPointer) else { return nil }
-        return entity.string ?? String(decoding: entity.raw, as: UTF8.self)
-    }
-
-    /// An event as the view sees it.
-    func event(of root: JSONValue, _ frame: EventFrame, entity: String, seq: UInt64) -> FeatureEvent {
-        FeatureEvent(
-            entity: entity, source: String(decoding: frame.source, as: UTF8.self),
-            id: String(decoding: frame.id, as: UTF8.self), time: frame.eventMicros, ingestTime: frame.ingestMicros,
-            seq: Int64(seq), values: values(of: root))
-    }
-
-    /// One value per column, in the view's order.
-    func values(of root: JSONValue) -> [EventValue] {
-        zip(spec.columns, columnPointers).map { column, pointer in
-            guard let value = root.value(at: pointer) else { return .null }
-            switch column.kind {
-            case .decimal(let scale): return value.scaledInt64(scale: scale).map(EventValue.scaled) ?? .null
-            case .integer: return value.int64.map(EventValue.scaled) ?? .null
-            case .double: return value.double.map(EventValue.double) ?? .null
-            case .string: return value.string.map(EventValue.string) ?? .null
-            }
-        }
     }
 }

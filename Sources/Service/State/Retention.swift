@@ -32,7 +32,7 @@ final class Retention: Sendable {
 
     /// One look at every view that declares a retention.
     func pass() {
-        for entry in state.snapshot.views.values {
+        for entry in state.snapshot.fedViews {
             guard let retention = entry.definition.spec.retentionMicros,
                 let watermark = state.sources.watermark(contract: entry.definition.spec.contract)
             else { continue }
