@@ -65,6 +65,8 @@ public struct ServiceConfiguration: Sendable {
     public var shipIntervalMilliseconds = 200
     /// Frames in one shipped transaction.
     public var shipBatchFramesMax = 20_000
+    /// Lag [seconds] up to which shipping gives way to a burst of decisions; 0: never.
+    public var shipGiveWaySeconds = 60
     /// IANA time zones.
     public var zoneinfoDirectory = "/usr/share/zoneinfo"
 

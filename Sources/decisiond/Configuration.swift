@@ -65,6 +65,9 @@ struct ConfigurationKey {
             meaning: "Days of ingest time for which (source, id) is remembered."),
         .init(name: "ship_interval_ms", fallback: "200", meaning: "Longest wait before a batch goes to PostgreSQL."),
         .init(name: "ship_batch_frames_max", fallback: "20000", meaning: "Frames in one shipped transaction."),
+        .init(
+            name: "ship_give_way_s", fallback: "60",
+            meaning: "Lag in seconds up to which shipping gives way to a burst of decisions; 0: never."),
         .init(name: "zoneinfo_directory", fallback: "/usr/share/zoneinfo", meaning: "IANA time zones."),
     ]
 }
@@ -184,6 +187,7 @@ struct ConfigurationReader {
         configuration.dedupeHorizonDays = try integer("dedupe_horizon_days", minimum: 1)
         configuration.shipIntervalMilliseconds = try integer("ship_interval_ms", minimum: 1)
         configuration.shipBatchFramesMax = try integer("ship_batch_frames_max", minimum: 1)
+        configuration.shipGiveWaySeconds = try integer("ship_give_way_s")
         configuration.zoneinfoDirectory = text("zoneinfo_directory")
         return configuration
     }

@@ -11,6 +11,7 @@ final class ShipSession {
     private let reader: JournalReader<PosixStorage>
     private var generator = SystemRandomNumberGenerator()
     private var machine: ShipMachine
+    private var pace: ShipPace
     private var partitionsDay: Int64 = .min
     private var lastAnswerNanoseconds: UInt64 = 0
 
@@ -35,6 +36,7 @@ final class ShipSession {
         connection = PostgresConnection(configuration)
         reader = shipper.journal.makeReader()
         machine = ShipMachine(batchFramesMax: shipper.configuration.shipBatchFramesMax)
+        pace = ShipPace(lagMicrosMax: Int64(shipper.configuration.shipGiveWaySeconds) * 1_000_000)
     }
 
     /// Ships until the shipper stops.
@@ -49,7 +51,11 @@ final class ShipSession {
                     isConnected: connection.isConnected, isStopping: isStopping, appliedSeq: applied)
                 switch step {
                 case .settle: try settle()
-                case .ship(let order): try ship(order, applied: applied)
+                case .ship(let order):
+                    let started = Threads.monotonicNanoseconds()
+                    try ship(order, applied: applied)
+                    pace.shipped(inNanoseconds: Threads.monotonicNanoseconds() - started)
+                    giveWay()
                 case .idle:
                     shipper.covered(untilMicros: shipper.clock.now())
                     shipper.idle(milliseconds: shipper.configuration.shipIntervalMilliseconds)
@@ -62,6 +68,18 @@ final class ShipSession {
                 recover(from: error)
                 if shipper.isStopping { return connection.close() }
             }
+        }
+    }
+
+    /// Leaves the machine to decisions for a while.
+    private func giveWay() {
+        while !shipper.isStopping,
+            pace.givesWay(
+                decisions: shipper.state.decisionsApplied.load(ordering: .relaxed),
+                nowNanoseconds: Threads.monotonicNanoseconds(), lagMicros: shipper.lagMicros(at: shipper.clock.now()),
+                isWaitedFor: shipper.waits.count > 0)
+        {
+            shipper.pause(milliseconds: ShipPace.sliceMilliseconds)
         }
     }
 

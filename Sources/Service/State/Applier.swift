@@ -144,6 +144,7 @@ final class Applier: @unchecked Sendable {
     }
 
     private func applyDecision(_ frame: DecisionFrame, seq: UInt64, position: JournalPosition) throws(FrameError) {
+        state.decisionsApplied.wrappingAdd(1, ordering: .relaxed)
         state.records.add(frame.id, at: position, seq: seq)
         if let claim = frame.claim {
             state.idempotency.complete(claim, at: position, atMicros: frame.decidedMicros)

@@ -19,6 +19,8 @@ final class ServiceState: Sendable {
     let marks = FrameMarks()
     /// Position up to which all of this is complete.
     let appliedSeq = Atomic<UInt64>(0)
+    /// Decisions that were made durable, those of recovery included.
+    let decisionsApplied = Atomic<UInt64>(0)
 
     private let snapshotBox: Mutex<Snapshot>
     private let keyFrames = Mutex<[String: KeyFrame]>([:])
