@@ -130,11 +130,13 @@ def test_acceptance_closes_what_was_refused_before(make_daemon):
 
 
 def test_more_refused_rows_than_the_limit_stop_shipping(make_daemon):
-    daemon = make_daemon()
-    send(daemon.admin, [customer("c0")])
-    daemon.wait_shipped()
+    # Only who waits for PostgreSQL wakes the shipper, so that all events go into one transaction.
+    daemon = make_daemon(ship_interval_ms=60_000)
+    assert post_events(daemon.admin, [customer("c0")], ack="postgres").status_code == 200
     daemon.sql("ALTER TABLE decisiond.event ADD CONSTRAINT nothing CHECK (source = 'nobody') NOT VALID")
     send(daemon.admin, [purchase(n) for n in range(1100)])
+    late = post_events(daemon.admin, [customer("c1")], ack="postgres", deadline_ms=100)
+    assert (late.status_code, late.json()["code"]) == (503, "not_shipped_in_time")
     told = daemons.eventually(lambda: degradation(daemon, "shipping_stopped"), "that is told")
     assert "23514" in told["detail"] and "nothing" in told["detail"]
     daemon.sql("ALTER TABLE decisiond.event DROP CONSTRAINT nothing")

@@ -25,9 +25,9 @@ extension ServiceHandler {
         try workspaces.with { (workspace) throws(Problem) in
             var (inputs, options) = try read(request, route, entry, workspace)
             request.deadlineNanoseconds = options.deadlineNanoseconds
-            options.shipAck = route.ack.oneBatch()
             let claim = try claim(request, route)
             if let claim, try answerFromClaim(claim, route, entry, responder, options) { return }
+            options.shipAck = route.ack.oneBatch()
             let received = request.head.receivedNanoseconds
             let call = DecideCall(
                 entry: entry, inputs: inputs, options: options, claim: claim, receivedNanoseconds: received)
