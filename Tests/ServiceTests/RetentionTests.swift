@@ -19,7 +19,8 @@ import Testing
         let definition = FeatureViewDefinition(
             spec: view.spec, eventTypes: [], entityPointer: JSONPointer(tokens: ["subject"]), columnPointers: [])
         let entry = ViewEntry(
-            definition: definition, view: view, index: index, plan: try state.features.plan(view: index))
+            definition: definition, view: view, index: index, plan: try state.features.plan(view: index),
+            store: state.features)
         state.install(
             Snapshot(
                 definitions: [:], contracts: [:], views: ["v": entry], models: [:], decisions: [:], measures: [:],
