@@ -22,8 +22,8 @@ from openapi_support import ContractSession
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 DEMO_DEFINITIONS = REPOSITORY / "deploy" / "demo" / "definitions"
-# Patience, not a measure: on a busy machine a debug build takes its time.
-PATIENCE_S = 120
+# Patience, not a measure: on a busy machine a debug build takes its time, and a sanitizer many times that.
+PATIENCE_S = 1200 if os.environ.get("DECISIOND_SANITIZER") else 120
 NULL = "\\N"
 
 
@@ -145,8 +145,9 @@ class Daemon:
         self.process = None
         # Words before the binary, for tracing.
         self.prefix = []
-        # Further variables of its environment.
-        self.extra_environment = {}
+        # Further variables of its environment; deploy/test preloads a library for a sanitizer.
+        preload = os.environ.get("DECISIOND_TEST_PRELOAD")
+        self.extra_environment = {"LD_PRELOAD": preload} if preload else {}
         self._names = itertools.count(1)
         self._admin = None
 
