@@ -78,6 +78,8 @@ enum ServiceLimits {
     static let eventsPerRequestMax = 1_000_000
     /// Bytes of one event.
     static let eventBytesMax = 1 << 20
+    /// On-demand features of one view.
+    static let onDemandFeaturesMax = 128
     /// Events handled in one slice: one journal append, one turn of the ingest gate.
     static let eventsPerSlice = 512
     /// Bodies up to this size are handled on the event loop; larger ones on the bulk pool.

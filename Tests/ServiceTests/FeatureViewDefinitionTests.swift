@@ -76,7 +76,7 @@ import Testing
         let problems = ProblemList()
         let view = try #require(try Self.parse(Fixture.tree(Self.good), problems), "\(problems.brief)")
         #expect(view.spec.name == "spend" && view.spec.version == 2 && view.spec.contract == "orders")
-        #expect(view.eventTypes == ["shop.order"] && view.entityPointer.text == "/subject")
+        #expect(view.eventTypes == ["shop.order"] && view.entityPointers.map(\.text) == ["/subject"])
         #expect(view.spec.entityEventsMax == 100 && view.spec.retentionMicros == 90 * 86_400_000_000)
         #expect(
             view.spec.features.map(\.name) == [

@@ -119,9 +119,10 @@ final class DecidePipeline: Sendable {
     ) throws(Problem) -> (values: [[FeatureValue]], seq: Int64) {
         var values: [[FeatureValue]] = []
         var seq: Int64 = 0
-        for (use, view) in zip(entry.decision.spec.features, entry.views) {
-            guard let key = inputs[use.entityInput].string else {
-                values.append(Array(repeating: .null(.noEvent), count: view.definition.spec.features.count))
+        for (use, view) in entry.views.enumerated() {
+            guard let key = entry.decision.entityKey(ofUse: use, inputs) else {
+                let nothing = Array(repeating: FeatureValue.null(.noEvent), count: view.view.featureCount)
+                values.append(view.complete(nothing, asOf: options.asOfMicros))
                 continue
             }
             state.features.read(
@@ -131,7 +132,7 @@ final class DecidePipeline: Sendable {
                     503, "history_unavailable",
                     "Memory does not reach back to as_of for this entity, and history cannot be read.", retryAfter: 5)
             }
-            values.append(workspace.vector.values)
+            values.append(view.complete(workspace.vector.values, asOf: options.asOfMicros))
             seq = max(seq, workspace.vector.featuresSeq)
         }
         return (values, seq)

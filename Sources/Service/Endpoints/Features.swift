@@ -11,8 +11,8 @@ extension ServiceHandler {
     ) throws(Problem) {
         let name = route.parameter("view")
         guard let view = route.snapshot.views[name] else { throw Problem.unknown("feature view", "unknown_view") }
-        let entityName = view.definition.spec.entity
-        var entity: String?
+        let parts = view.definition.spec.entityParts.map(\.name)
+        var keys: [String: String] = [:]
         var asOf: Int64?
         var knownAtText: String?
         var problems: [DocumentProblem] = []
@@ -22,19 +22,18 @@ extension ServiceHandler {
                 asOf = Timestamp.parse(value)
                 if asOf == nil { problems.append(Self.timeProblem("as_of")) }
             case "known_at": knownAtText = value
-            case entityName: entity = value
+            case _ where parts.contains(key): keys[key] = value
             default:
                 problems.append(
                     DocumentProblem(
                         pointer: "/query/\(key)", code: "unknown_parameter",
-                        message: "parameters are \(entityName), as_of and known_at"))
+                        message: "parameters are \(parts.joined(separator: ", ")), as_of and known_at"))
             }
         }
-        if entity == nil || entity?.isEmpty == true {
+        for part in parts where keys[part, default: ""].isEmpty {
             problems.append(
                 DocumentProblem(
-                    pointer: "/query/\(entityName)", code: "missing_parameter", message: "the entity's key is required")
-            )
+                    pointer: "/query/\(part)", code: "missing_parameter", message: "the entity's key is required"))
         }
         let now = service.clock.now()
         let time = asOf ?? now
@@ -44,7 +43,8 @@ extension ServiceHandler {
                     pointer: "/query/as_of", code: "in_the_future", message: "as_of lies ahead of the clock"))
         }
         let knownAt = Self.knownAt(knownAtText, asOf: asOf, &problems)
-        guard problems.isEmpty, let entity else { throw Problem.invalid(problems) }
+        guard problems.isEmpty else { throw Problem.invalid(problems) }
+        let entity = parts.map { keys[$0, default: ""] }
         if asOf != nil, let refused = authorize(route, "features.as_of", AccessResource(type: "feature_view", id: name))
         {
             throw refused
@@ -52,7 +52,8 @@ extension ServiceHandler {
         let contract = route.snapshot.contracts[view.definition.spec.contract]
         let plan = service.maskPlan(route, AccessResource(type: "feature_view", id: name))
         let body = try workspaces.with { (workspace) throws(Problem) in
-            service.state.features.read(entity, view.plan, asOf: time, knownAt: knownAt, into: &workspace.vector)
+            service.state.features.read(
+                EntityKey.encode(entity), view.plan, asOf: time, knownAt: knownAt, into: &workspace.vector)
             if case .historyUnavailable = workspace.vector.status {
                 throw Problem(
                     503, "history_unavailable", "Memory does not reach back to as_of for this entity.", retryAfter: 5)
@@ -87,7 +88,7 @@ extension ServiceHandler {
     }
 
     private static func body(
-        _ view: ViewEntry, _ contract: ContractEntry?, _ vector: FeatureVector, _ entity: String, _ asOf: Int64,
+        _ view: ViewEntry, _ contract: ContractEntry?, _ vector: FeatureVector, _ entity: [String], _ asOf: Int64,
         _ knownAt: String, _ plan: MaskPlan
     ) -> (bytes: [UInt8], isPersonal: Bool, masked: [String]) {
         var writer = JSONWriter(capacity: 2048)
@@ -100,8 +101,10 @@ extension ServiceHandler {
         writer.integer(view.definition.spec.version)
         writer.key("entity")
         writer.beginObject()
-        writer.key(view.definition.spec.entity)
-        writer.string(entity)
+        for (part, value) in zip(view.definition.spec.entityParts, entity) {
+            writer.key(part.name)
+            writer.string(value)
+        }
         writer.endObject()
         writer.key("as_of")
         writer.timestamp(asOf)
@@ -122,22 +125,19 @@ extension ServiceHandler {
         var reasons: [(String, String)] = []
         writer.key("values")
         writer.beginObject()
-        for (feature, value) in zip(view.definition.spec.features, vector.values) {
-            writer.key(feature.name)
-            let classification = view.definition.classification(of: feature, contract)
-            if let classification {
-                isPersonal = true
-                if plan.verdict(path: "\(view.definition.spec.name).\(feature.name)", classification: classification)
-                    != nil
-                {
-                    masked.append(feature.name)
-                    writer.null()
-                    reasons.append((feature.name, "masked"))
-                    continue
-                }
+        let shown = view.definition.disclosure(contract, plan)
+        for (index, value) in view.complete(vector.values, asOf: asOf).enumerated() {
+            let (name, isClassified, isMasked) = shown[index]
+            writer.key(name)
+            if isClassified { isPersonal = true }
+            if isMasked {
+                masked.append(name)
+                writer.null()
+                reasons.append((name, "masked"))
+                continue
             }
             DecisionEncoding.write(value, to: &writer)
-            if let reason = value.nullReason { reasons.append((feature.name, reason.rawValue)) }
+            if let reason = value.nullReason { reasons.append((name, reason.rawValue)) }
         }
         writer.endObject()
         writer.key("null_reasons")
@@ -153,10 +153,31 @@ extension ServiceHandler {
 }
 
 extension FeatureViewDefinition {
+    /// For every feature in serving order: its name, whether it shows a classified field, and whether the caller sees
+    /// null instead. An on-demand feature shows what it is made from.
+    func disclosure(
+        _ contract: ContractEntry?, _ plan: MaskPlan
+    ) -> [(name: String, isClassified: Bool, isMasked: Bool)] {
+        var shown = spec.features.map { feature in
+            let classification = classification(of: feature, contract)
+            // Only features that show a field of the contract are masked, by their own rules or the field's.
+            let verdict = classification.flatMap {
+                plan.verdict(path: "\(spec.name).\(feature.name)", classification: $0)
+            }
+            return (name: feature.name, isClassified: classification != nil, isMasked: verdict != nil)
+        }
+        for feature in onDemand.features {
+            let sources = feature.sources.map { shown[$0] }
+            shown.append(
+                (feature.name, sources.contains { $0.isClassified }, sources.contains { $0.isMasked }))
+        }
+        return shown
+    }
+
     /// The classification of the field that a feature shows as it is; counts and sums of it are not the field.
     func classification(of feature: FeatureSpec, _ contract: ContractEntry?) -> String? {
         switch feature.aggregate {
-        case .first, .last, .min, .max:
+        case .first, .last, .min, .max, .attribute, .topK, .quantile:
             guard let column = feature.column else { return nil }
             return contract?.schema.field(column)?.classification
         default: return nil

@@ -78,7 +78,8 @@ final class Applier: @unchecked Sendable {
         guard let root = try? parser.parse(event.raw) else { throw FrameError(what: "event bytes") }
         if contract.isReference {
             applyReference(root, contract, event)
-        } else if let feeds = current.feeds[contractName] {
+        }
+        if let feeds = current.feeds[contractName] {
             for view in feeds.views { feed(view, root, event, seq: seq) }
             for measure in feeds.measures {
                 state.rollups.add(measure, root, timeMicros: event.eventMicros, &slots)
@@ -163,8 +164,7 @@ extension FeatureViewDefinition {
         if !eventTypes.isEmpty {
             guard eventTypes.contains(String(decoding: type, as: UTF8.self)) else { return nil }
         }
-        guard let entity = root.value(at: entityPointer) else { return nil }
-        return entity.string ?? String(decoding: entity.raw, as: UTF8.self)
+        return entityKey(of: root)
     }
 
     /// An event as the view sees it.
@@ -173,6 +173,23 @@ extension FeatureViewDefinition {
             entity: entity, source: String(decoding: frame.source, as: UTF8.self),
             id: String(decoding: frame.id, as: UTF8.self), time: frame.eventMicros, ingestTime: frame.ingestMicros,
             seq: Int64(seq), values: values(of: root))
+    }
+
+    /// The key of the entity that an event is about; nil when a part of it is missing.
+    func entityKey(of root: JSONValue) -> String? {
+        if entityPointers.count == 1 { return Self.keyPart(root, entityPointers[0]) }
+        var parts: [String] = []
+        for pointer in entityPointers {
+            guard let part = Self.keyPart(root, pointer) else { return nil }
+            parts.append(part)
+        }
+        return EntityKey.encode(parts)
+    }
+
+    /// A text as it is, anything else as it is written.
+    private static func keyPart(_ root: JSONValue, _ pointer: JSONPointer) -> String? {
+        guard let value = root.value(at: pointer), value.kind != .null else { return nil }
+        return value.string ?? String(decoding: value.raw, as: UTF8.self)
     }
 
     /// One value per column, in the view's order.
@@ -184,6 +201,9 @@ extension FeatureViewDefinition {
             case .integer: return value.int64.map(EventValue.scaled) ?? .null
             case .double: return value.double.map(EventValue.double) ?? .null
             case .string: return value.string.map(EventValue.string) ?? .null
+            case .boolean: return value.bool.map { .scaled($0 ? 1 : 0) } ?? .null
+            case .timestamp: return value.string.flatMap { Timestamp.parse($0) }.map(EventValue.scaled) ?? .null
+            case .date: return (value.withUTF8 { Timestamp.parseDate($0) } ?? nil).map(EventValue.scaled) ?? .null
             }
         }
     }
