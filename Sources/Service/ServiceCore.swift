@@ -267,6 +267,23 @@ final class ServiceCore: Sendable {
         _ = journal.append(batch)
     }
 
+    /// Sends an answer that holds personal data of several resources once an access-log entry for each is durable.
+    func answerLogged(
+        _ responder: Responder, _ response: Response, _ route: RequestRoute, action: String,
+        entries: [(resource: AccessResource, masked: [String])]
+    ) {
+        let batch = FrameBatch(capacity: 512 * entries.count)
+        batch.context = ResponseAck(responder: responder, response: response)
+        for entry in entries {
+            batch.add(
+                type: FrameType.access.rawValue,
+                payload: accessFrame(route, action, entry.resource, true, entry.masked))
+        }
+        if case .refused(let reason) = journal.append(batch) {
+            responder.respond(Problem.journal(reason.rawValue).response)
+        }
+    }
+
     /// Sends an answer that holds personal data once its access-log entry is durable.
     func answerLogged(
         _ responder: Responder, _ response: Response, _ route: RequestRoute, action: String, resource: AccessResource,
@@ -364,6 +381,12 @@ final class ServiceCore: Sendable {
         metrics.observe(.level(.residentBytes, ProcessStatus.residentBytes()), at: now)
         metrics.observe(.level(.jobs, Int64(bulk.load + jobs.activeCount)), at: now)
         metrics.observe(.level(.entities, Int64(state.features.counts.entities)), at: now)
+        for (name, view) in state.snapshot.views {
+            metrics.observe(
+                .features(
+                    view: name, served: Int64(view.statistics.servedCount),
+                    medianAgeSeconds: view.statistics.ages().map { Int64($0.p50) }), at: now)
+        }
     }
 
     /// The API's contract with a typed path per active decision.

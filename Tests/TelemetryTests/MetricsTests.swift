@@ -72,7 +72,7 @@ private let everything: [Observation] =
         .journalFailed(errno: 5), .shipped(rows: 9, nanoseconds: 1), .shipFailed(code: "08006"), .database(isUp: true),
         .breaker(endpoint: "m", state: .open), .limitHit(name: "body_bytes"), .denied(code: "no_key"),
         .activated(kind: "Model", name: "m", version: 3), .failure(component: "ship", code: "poison"),
-        .lifecycle(.ready),
+        .features(view: "v", served: 3, medianAgeSeconds: 60), .lifecycle(.ready),
     ] + Observation.Level.allCases.map { .level($0, 7) }
 
 struct MetricsTests {
@@ -133,7 +133,7 @@ struct MetricsTests {
         let log = LogFile()
         for observation in everything { log.log.observe(observation, at: 1_291_195_920_000_000) }
         let lines = try log.lines()
-        #expect(lines.count == everything.count - 2 - Observation.Level.allCases.count)
+        #expect(lines.count == everything.count - 3 - Observation.Level.allCases.count)
         for line in lines {
             #expect(line["time"]?.string == "2010-12-01T09:32:00.000Z")
             #expect(line["level"]?.string != nil && line["message"]?.string != nil)

@@ -132,7 +132,10 @@ final class DecidePipeline: Sendable {
                     503, "history_unavailable",
                     "Memory does not reach back to as_of for this entity, and history cannot be read.", retryAfter: 5)
             }
-            values.append(view.complete(workspace.vector.values, asOf: options.asOfMicros))
+            values.append(
+                view.serve(
+                    workspace.vector.values, asOf: options.asOfMicros,
+                    lastEventTime: workspace.vector.lastEventTimes.first ?? nil))
             seq = max(seq, workspace.vector.featuresSeq)
         }
         return (values, seq)

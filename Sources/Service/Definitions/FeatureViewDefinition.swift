@@ -53,6 +53,9 @@ struct FeatureViewDefinition: Sendable {
         let ttl = reader.duration("ttl")
         let entityEventsMax = reader.integer("entity_events_max", in: 1...Int64(FeatureLimits.entityEventsMax))
         reader.finish()
+        if reservedNames.contains(definition.key.name) {
+            problems.add(pointer + "/name", "reserved_name", "a path below /v1/features has this name")
+        }
         if expressions.count > ServiceLimits.onDemandFeaturesMax {
             problems.add(reader.path("on_demand"), "too_many", "at most \(ServiceLimits.onDemandFeaturesMax)")
         }
@@ -70,6 +73,9 @@ struct FeatureViewDefinition: Sendable {
             spec: spec, eventTypes: eventTypes, entityPointers: entity.pointers, columnPointers: columns.pointers,
             onDemand: onDemand)
     }
+
+    /// Operations of their own stand at these names.
+    private static let reservedNames: Set<String> = ["query", "historical"]
 
     private static func interval(_ reader: TreeReader) -> AggregationInterval {
         guard let text = reader.string("aggregation_interval"), text != "exact" else { return .exact }

@@ -55,12 +55,15 @@ final class ViewEntry: Sendable {
     let index: Int
     /// Reads every feature of the view.
     let plan: FeaturePlan
+    /// What this version served lately.
+    let statistics: FeatureStatistics
 
     init(definition: FeatureViewDefinition, view: FeatureView, index: Int, plan: FeaturePlan) {
         self.definition = definition
         self.view = view
         self.index = index
         self.plan = plan
+        statistics = FeatureStatistics(features: view.featureCount + definition.onDemand.features.count)
     }
 
     /// What decisions need to know of it.
@@ -70,6 +73,13 @@ final class ViewEntry: Sendable {
     func complete(_ stored: [FeatureValue], asOf: Int64) -> [FeatureValue] {
         var values = stored
         definition.onDemand.append(to: &values, asOf: asOf)
+        return values
+    }
+
+    /// The same for a reader; counts in the statistics.
+    func serve(_ stored: [FeatureValue], asOf: Int64, lastEventTime: Int64?) -> [FeatureValue] {
+        let values = complete(stored, asOf: asOf)
+        statistics.observe(values, ageMicros: lastEventTime.map { asOf - $0 })
         return values
     }
 }

@@ -1,5 +1,4 @@
 import Access
-import Decisions
 import Features
 import HTTP
 import JSON
@@ -49,8 +48,7 @@ extension ServiceHandler {
         {
             throw refused
         }
-        let contract = route.snapshot.contracts[view.definition.spec.contract]
-        let plan = service.maskPlan(route, AccessResource(type: "feature_view", id: name))
+        let disclosed = disclosed(view, route)
         let body = try workspaces.with { (workspace) throws(Problem) in
             service.state.features.read(
                 EntityKey.encode(entity), view.plan, asOf: time, knownAt: knownAt, into: &workspace.vector)
@@ -59,14 +57,14 @@ extension ServiceHandler {
                     503, "history_unavailable", "Memory does not reach back to as_of for this entity.", retryAfter: 5)
             }
             let known = knownAtText ?? asOf.map { Timestamp.text($0) } ?? "latest"
-            return Self.body(view, contract, workspace.vector, entity, time, known, plan)
+            return Self.body(disclosed, workspace.vector, entity, time, known)
         }
-        if body.isPersonal {
+        if disclosed.isPersonal {
             service.answerLogged(
-                responder, Response.json(200, body.bytes), route, action: "features.read",
-                resource: AccessResource(type: "feature_view", id: name), masked: body.masked)
+                responder, Response.json(200, body), route, action: "features.read",
+                entries: [(disclosed.resource, disclosed.masked)])
         } else {
-            responder.respond(Response.json(200, body.bytes))
+            responder.respond(Response.json(200, body))
         }
     }
 
@@ -88,20 +86,19 @@ extension ServiceHandler {
     }
 
     private static func body(
-        _ view: ViewEntry, _ contract: ContractEntry?, _ vector: FeatureVector, _ entity: [String], _ asOf: Int64,
-        _ knownAt: String, _ plan: MaskPlan
-    ) -> (bytes: [UInt8], isPersonal: Bool, masked: [String]) {
+        _ view: DisclosedView, _ vector: FeatureVector, _ entity: [String], _ asOf: Int64, _ knownAt: String
+    ) -> [UInt8] {
+        let spec = view.entry.definition.spec
+        let last = vector.lastEventTimes.first ?? nil
         var writer = JSONWriter(capacity: 2048)
-        var masked: [String] = []
-        var isPersonal = false
         writer.beginObject()
         writer.key("view")
-        writer.string(view.definition.spec.name)
+        writer.string(spec.name)
         writer.key("version")
-        writer.integer(view.definition.spec.version)
+        writer.integer(spec.version)
         writer.key("entity")
         writer.beginObject()
-        for (part, value) in zip(view.definition.spec.entityParts, entity) {
+        for (part, value) in zip(spec.entityParts, entity) {
             writer.key(part.name)
             writer.string(value)
         }
@@ -110,77 +107,10 @@ extension ServiceHandler {
         writer.timestamp(asOf)
         writer.key("known_at")
         writer.string(knownAt)
-        writer.key("features_seq")
-        writer.integer(vector.featuresSeq)
-        writer.key("last_event_time")
-        if let last = vector.lastEventTimes.first, let last {
-            writer.timestamp(last)
-            writer.key("age_s")
-            writer.integer((asOf - last) / 1_000_000)
-        } else {
-            writer.null()
-            writer.key("age_s")
-            writer.null()
-        }
-        var reasons: [(String, String)] = []
-        writer.key("values")
-        writer.beginObject()
-        let shown = view.definition.disclosure(contract, plan)
-        for (index, value) in view.complete(vector.values, asOf: asOf).enumerated() {
-            let (name, isClassified, isMasked) = shown[index]
-            writer.key(name)
-            if isClassified { isPersonal = true }
-            if isMasked {
-                masked.append(name)
-                writer.null()
-                reasons.append((name, "masked"))
-                continue
-            }
-            DecisionEncoding.write(value, to: &writer)
-            if let reason = value.nullReason { reasons.append((name, reason.rawValue)) }
-        }
+        view.write(
+            view.entry.serve(vector.values, asOf: asOf, lastEventTime: last), featuresSeq: vector.featuresSeq,
+            lastEventTime: last, asOf: asOf, to: &writer)
         writer.endObject()
-        writer.key("null_reasons")
-        writer.beginObject()
-        for (name, reason) in reasons {
-            writer.key(name)
-            writer.string(reason)
-        }
-        writer.endObject()
-        writer.endObject()
-        return (writer.bytes, isPersonal, masked)
-    }
-}
-
-extension FeatureViewDefinition {
-    /// For every feature in serving order: its name, whether it shows a classified field, and whether the caller sees
-    /// null instead. An on-demand feature shows what it is made from.
-    func disclosure(
-        _ contract: ContractEntry?, _ plan: MaskPlan
-    ) -> [(name: String, isClassified: Bool, isMasked: Bool)] {
-        var shown = spec.features.map { feature in
-            let classification = classification(of: feature, contract)
-            // Only features that show a field of the contract are masked, by their own rules or the field's.
-            let verdict = classification.flatMap {
-                plan.verdict(path: "\(spec.name).\(feature.name)", classification: $0)
-            }
-            return (name: feature.name, isClassified: classification != nil, isMasked: verdict != nil)
-        }
-        for feature in onDemand.features {
-            let sources = feature.sources.map { shown[$0] }
-            shown.append(
-                (feature.name, sources.contains { $0.isClassified }, sources.contains { $0.isMasked }))
-        }
-        return shown
-    }
-
-    /// The classification of the field that a feature shows as it is; counts and sums of it are not the field.
-    func classification(of feature: FeatureSpec, _ contract: ContractEntry?) -> String? {
-        switch feature.aggregate {
-        case .first, .last, .min, .max, .attribute, .topK, .quantile:
-            guard let column = feature.column else { return nil }
-            return contract?.schema.field(column)?.classification
-        default: return nil
-        }
+        return writer.bytes
     }
 }
