@@ -202,6 +202,46 @@ import Testing
         #expect(exact == 1_440 && dropped > 60)
     }
 
+    /// A value that is taken back gives way to the one before it; where retention dropped that one, memory says so.
+    @Test func attributesFollowCorrections() throws {
+        var random = SeededGenerator(41)
+        let view = try Self.view(spans: [1_000], retention: 2_000)
+        var vector = FeatureVector()
+        var (exact, unavailable) = (0, 0)
+        for _ in 0..<12 {
+            let store = FeatureStore(shards: 1)
+            let index = store.add(view)
+            let plan = try store.plan(view: index)
+            var (standing, watermark) = ([FeatureEvent](), Int64.min)
+            for (position, event) in Self.events(40, &random).enumerated() {
+                var event = event
+                event.seq = Int64(position) * 10
+                if position % 4 == 3, let victim = standing.indices.randomElement(using: &random) {
+                    let old = standing.remove(at: victim)
+                    let isRetraction = Bool.random(using: &random)
+                    store.correct(
+                        view: index, SupersededEvent(entity: "e", time: old.time, seq: old.seq),
+                        by: Supersession(seq: event.seq, ingestTime: event.ingestTime), with: isRetraction ? nil : event
+                    )
+                    if isRetraction { continue }
+                } else {
+                    store.apply(view: index, event)
+                }
+                standing.append(event)
+                watermark = max(watermark, event.time)
+                if position % 7 == 6 { store.retire(view: index, watermark: watermark) }
+                store.read("e", plan, asOf: watermark, into: &vector)
+                guard vector.status == .complete else {
+                    unavailable += 1
+                    continue
+                }
+                exact += 1
+                Self.compare(view, vector, Oracle(view: view, events: standing), asOf: watermark)
+            }
+        }
+        #expect(exact > 100 && unavailable > 0, "\(exact) \(unavailable)")
+    }
+
     @Test func fullEntityNeverServesAWrongValue() throws {
         var random = SeededGenerator(29)
         let view = try Self.view(ttl: 40, entityEventsMax: 20)
