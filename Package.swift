@@ -79,6 +79,8 @@ let tests: [Target] = [
         dependencies: [
             "Service", "Contracts", "Decisions", "FEEL", "Features", "HTTP", "JSON", "Journal", "Measures", "Telemetry",
         ]),
+    .testTarget(
+        name: "ShipSimulationTests", dependencies: ["Service", "Journal", "JournalSimulation", "Postgres"]),
     .testTarget(name: "ConformanceTests", dependencies: ["DMN"]),
 ]
 

@@ -33,6 +33,9 @@ public struct Contract: Sendable {
     public let owner: String?
     /// The CloudEvents types that it covers, from the custom property `decisiond.eventTypes`.
     public let eventTypes: [String]
+    /// How far behind its source's watermark an event may come, from the custom property `decisiond.lateness`
+    /// [microseconds]; nil: as far as it likes.
+    public let latenessMicros: Int64?
     /// Its schema objects: exactly one for streams and reference tables.
     public let schema: [SchemaObject]
     /// Its service levels.
@@ -43,8 +46,26 @@ public struct Contract: Sendable {
     public let classifications: [(path: [String], classification: String)]
 
     /// Custom properties of the contract that this product understands; others with its prefix are refused.
-    static let customProperties = ["decisiond.kind", "decisiond.eventTypes"]
+    static let customProperties = ["decisiond.kind", "decisiond.eventTypes", "decisiond.lateness"]
     static let customPrefix = "decisiond."
+
+    /// Microseconds of a whole number and a unit (s, m, h, d, w) such as `90d`; nil for anything else.
+    public static func duration(_ text: String) -> Int64? {
+        guard let unit = text.last, text.first?.isNumber == true, let count = Int64(text.dropLast()), count > 0 else {
+            return nil
+        }
+        let seconds: Int64
+        switch unit {
+        case "s": seconds = 1
+        case "m": seconds = 60
+        case "h": seconds = 3600
+        case "d": seconds = 86_400
+        case "w": seconds = 604_800
+        default: return nil
+        }
+        let (micros, overflow) = count.multipliedReportingOverflow(by: seconds * 1_000_000)
+        return overflow ? nil : micros
+    }
 
     /// Reads and compiles a document. Fails with every issue found, each with a JSON pointer: structure that the
     /// standard does not allow, and for streams and reference tables also rules that could not be enforced.

@@ -36,7 +36,8 @@ struct ContractReader {
             document: document, kind: kind, id: id, name: document["name"]?.string ?? id,
             version: document["version"]?.string ?? "", status: document["status"]?.string ?? "",
             domain: document["domain"]?.string, tenant: document["tenant"]?.string, owner: readOwner(),
-            eventTypes: eventTypes, schema: objects, serviceLevels: levels, qualityRules: rules,
+            eventTypes: eventTypes, latenessMicros: readLateness(), schema: objects, serviceLevels: levels,
+            qualityRules: rules,
             classifications: classifications)
     }
 
@@ -84,6 +85,13 @@ struct ContractReader {
             issues.add(.invalidValue, pointer, "a contract that covers event types is a stream or a reference")
         }
         return kind
+    }
+
+    private mutating func readLateness() -> Int64? {
+        guard let (value, pointer) = customProperty("decisiond.lateness") else { return nil }
+        let micros = value.string.flatMap(Contract.duration)
+        if micros == nil { issues.add(.invalidValue, pointer, "a whole number and a unit: s, m, h, d or w") }
+        return micros
     }
 
     private func readOwner() -> String? {

@@ -46,6 +46,8 @@ public struct Violation: Error, Equatable, Sendable {
         case unknownType = "unknown_type"
         /// The event's time is too far after the ingest time.
         case futureTime = "future_time"
+        /// The event comes later than the contract allows.
+        case tooLate = "too_late"
         /// A number that no finite double can hold.
         case notFinite = "not_finite"
         /// More decimal places than the contract allows.

@@ -134,10 +134,10 @@ struct BlockArena: ~Copyable {
         current = takeChunk()
     }
 
-    private func emptiest() -> Int? {
+    private func emptiest(except: Int = -1) -> Int? {
         var best: Int?
         var least = FeatureLimits.arenaChunkBytes
-        for index in chunks.indices where chunks[index].base != nil && chunks[index].live < least {
+        for index in chunks.indices where index != except && chunks[index].base != nil && chunks[index].live < least {
             least = chunks[index].live
             best = index
         }
@@ -172,6 +172,19 @@ struct BlockArena: ~Copyable {
             offset += size
         }
         free(victim)
+    }
+
+    /// Empties the emptiest chunk into another when less than half of it lives and a quarter of all is garbage; false when
+    /// there is nothing to gain.
+    mutating func compactChunk() -> Bool {
+        guard (chunkBytes - liveBytes) * 4 > chunkBytes, let victim = emptiest(except: current),
+            chunks[victim].live * 2 <= FeatureLimits.arenaChunkBytes
+        else { return false }
+        if current < 0 || chunks[current].used + chunks[victim].live > FeatureLimits.arenaChunkBytes {
+            current = takeChunk()
+        }
+        evacuate(victim, to: current)
+        return true
     }
 
     private mutating func free(_ chunk: Int) {

@@ -11,4 +11,20 @@ public enum EntityKey {
         for part in parts { key += "\(part.utf8.count):\(part)" }
         return key
     }
+
+    /// The parts of a key that `encode` made of `count` parts.
+    public static func decode(_ key: String, count: Int) -> [String] {
+        if count == 1 { return [key] }
+        var parts: [String] = []
+        var rest = Array(key.utf8)[...]
+        while let colon = rest.firstIndex(of: UInt8(ascii: ":")),
+            let length = Int(String(decoding: rest[..<colon], as: UTF8.self)), length < rest.endIndex - colon
+        {
+            let end = colon + 1 + length
+            parts.append(String(decoding: rest[(colon + 1)..<end], as: UTF8.self))
+            rest = rest[end...]
+        }
+        precondition(parts.count == count, "a key of the view's parts")
+        return parts
+    }
 }

@@ -26,10 +26,15 @@ public struct FeatureComputation: ~Copyable {
         table.erase(slot: 0)
     }
 
-    /// Computes the features. `vector.featuresSeq` is 0: the caller knows what it read.
-    public mutating func read(asOf: Int64, knownAt: KnownAt = .latest, into vector: inout FeatureVector) {
+    /// Computes the features.
+    ///
+    /// - Parameter featuresSeq: up to which journal position the events added are complete, as the caller knows.
+    public mutating func read(
+        asOf: Int64, knownAt: KnownAt = .latest, featuresSeq: Int64 = 0, into vector: inout FeatureVector
+    ) {
         let count = program.stages.reduce(0) { $0 + $1.emissions.count }
         vector.begin(count: count, views: 1)
+        vector.featuresSeq = featuresSeq
         table.arena.ensure(slot: 0)
         let reading = table.read(
             program, slot: 0, asOf: asOf, knownAt: knownAt, scratch: &scratch, into: &vector.values)

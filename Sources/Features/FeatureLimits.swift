@@ -32,12 +32,16 @@ public enum FeatureLimits {
     public static let windowMicrosMax: Int64 = 100 * 365 * 86_400_000_000
     /// Event times accepted: years 1 to 9999 [microseconds since the Unix epoch].
     public static let eventTimeMicros: ClosedRange<Int64> = -62_135_596_800_000_000...253_402_300_799_999_999
-    /// Views that one store may hold over its life (indexes are never reused).
+    /// Views that one store may hold at a time.
     public static let viewsMax = 4_096
     /// Shards of a store; a power of two.
     public static let shardsMax = 1_024
     /// Entities visited under one acquisition of a shard's lock by `retire`.
     static let retireSlice = 2_048
+    /// Slots of one entity type visited under one acquisition of a shard's lock by `spill`.
+    static let spillSlice = 32
+    /// Chunks of one table that one slice of spilling empties.
+    static let compactedChunksMax = 4
     /// Row layouts of one table kept exact; past it new layouts use full-width fields, so that their number stays
     /// small.
     static let layoutsMax = 16_384

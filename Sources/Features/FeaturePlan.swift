@@ -49,6 +49,9 @@ public struct FeatureVector: Sendable {
         /// Memory no longer covers as_of, or a window that ends there, for this entity: read the history from
         /// PostgreSQL. The values of the views concerned are null with `feature_unavailable`.
         case historyUnavailable
+        /// Rows of this entity are in PostgreSQL only: read them (`FeatureStore.spilledViews`), put them back and read
+        /// again. The values of the views concerned are null with `feature_unavailable`.
+        case spilled
     }
 
     /// One value per item of the plan.
@@ -59,6 +62,9 @@ public struct FeatureVector: Sendable {
     public internal(set) var featuresSeq: Int64 = 0
     /// Per view of the plan: event time of the latest known event up to as_of [microseconds since the Unix epoch].
     public internal(set) var lastEventTimes: [Int64?] = []
+
+    /// Whether a value is null because its window reaches past what memory keeps of a full entity.
+    public var isTruncated: Bool { values.contains(.null(.windowTruncated)) }
 
     /// An empty vector.
     public init() {}

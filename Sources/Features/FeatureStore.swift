@@ -13,8 +13,10 @@ public final class FeatureStore: Sendable {
         var entityTypes: [String] = []
     }
 
-    private let shards: [LockedShard]
+    let shards: [LockedShard]
     private let catalog = Mutex(Catalog())
+    /// Views that nobody uses any more, to be removed.
+    private let released = Mutex<[Int]>([])
     /// Every event up to here was applied to its shard, or concerns no view.
     private let appliedThrough = Atomic<Int64>(0)
 
@@ -25,17 +27,20 @@ public final class FeatureStore: Sendable {
     }
 
     /// The shard of an entity: high bits of the key's hash, since the low ones place it inside the shard.
-    private func shard(_ hash: Int) -> LockedShard {
+    func shard(_ hash: Int) -> LockedShard {
         shards[Int(truncatingIfNeeded: UInt(bitPattern: hash) >> 40) & (shards.count - 1)]
     }
 
     // MARK: Views
 
-    /// Adds a view without events; its index never changes and is never reused.
-    public func add(_ view: FeatureView) -> Int {
+    /// Adds a view without events; its index stays the same while it is there.
+    ///
+    /// - Parameters:
+    ///   - canSpill: whether its events can be read again by entity, so that `spill` may drop them.
+    ///   - isFilling: a back-fill adds older events until `filled(view:)`: corrections of events that it has not brought
+    ///     yet are remembered.
+    public func add(_ view: FeatureView, canSpill: Bool = false, isFilling: Bool = false) -> Int {
         let (index, entityType) = catalog.withLock { catalog in
-            precondition(
-                catalog.views.count < FeatureLimits.viewsMax, "the caller bounds how many views are ever added")
             let type: Int
             if let known = catalog.entityTypes.firstIndex(of: view.spec.entity) {
                 type = known
@@ -43,17 +48,65 @@ public final class FeatureStore: Sendable {
                 type = catalog.entityTypes.count
                 catalog.entityTypes.append(view.spec.entity)
             }
-            catalog.views.append(Catalog.Entry(view: view, entityType: type))
+            let entry = Catalog.Entry(view: view, entityType: type)
+            // Plans know their view, not only its index, so the place of a removed one can be given again.
+            if let free = catalog.views.firstIndex(where: { $0 == nil }) {
+                catalog.views[free] = entry
+                return (free, type)
+            }
+            precondition(catalog.views.count < FeatureLimits.viewsMax, "the caller bounds how many views are active")
+            catalog.views.append(entry)
             return (catalog.views.count - 1, type)
         }
-        for shard in shards { shard.mutex.withLock { $0.add(view, at: index, entityType: entityType) } }
+        for shard in shards {
+            shard.mutex.withLock {
+                $0.add(view, at: index, entityType: entityType, canSpill: canSpill, isFilling: isFilling)
+            }
+        }
         return index
     }
 
-    /// Drops a view and its memory. Plans that name it read null.
+    /// Drops a view and its memory, and the keys that only it used. Plans that name it read null. Locks are held for short
+    /// slices.
     public func remove(view index: Int) {
+        guard let entityType = catalog.withLock({ $0.views[index]?.entityType }) else { return }
+        for shard in shards {
+            // Let go of outside the lock.
+            let box = shard.mutex.withLock { RemovedTable(box: $0.remove(view: index)) }
+            withExtendedLifetime(box) {}
+            var next: Int? = 0
+            while let slot = next {
+                next = shard.mutex.withLock { $0.releaseSlice(entityType: entityType, from: slot) }
+            }
+        }
+        // Last, so that nobody is given the index before everything of the old view is gone.
         catalog.withLock { $0.views[index] = nil }
-        for shard in shards { shard.mutex.withLock { $0.remove(view: index) } }
+    }
+
+    /// Says that a view has every older event.
+    public func filled(view index: Int) {
+        for shard in shards { shard.mutex.withLock { $0.filled(view: index) } }
+    }
+
+    /// Notes that nobody reads or feeds a view any more; `removeReleased` removes it.
+    public func release(view index: Int) {
+        released.withLock { $0.append(index) }
+    }
+
+    /// Removes the views that were released.
+    public func removeReleased() {
+        let gone = released.withLock { released in
+            defer { released = [] }
+            return released
+        }
+        for index in gone { remove(view: index) }
+    }
+
+    /// Carries a table that nobody else can reach any more out of its shard's lock.
+    ///
+    /// SAFETY: `@unchecked Sendable` because the one thread that took it out is the only one that holds it.
+    private struct RemovedTable: @unchecked Sendable {
+        let box: TableBox?
     }
 
     /// Resolves the features that a reader wants. Views of one plan share one entity type.
@@ -96,7 +149,8 @@ public final class FeatureStore: Sendable {
 
     // MARK: Apply
 
-    /// Adds one event to one view. Called by one thread, in journal order; `event.seq` becomes the shard's position.
+    /// Adds one event to one view. Live events come from one thread, in journal order; a back-fill may add older ones from
+    /// another, in any order, each once.
     @discardableResult
     public func apply(view index: Int, _ event: FeatureEvent) -> ApplyOutcome {
         guard event.entity.utf8.count <= FeatureLimits.stringBytesMax else { return .refused(.textTooLong) }

@@ -54,6 +54,22 @@ public final class FeatureView: Sendable {
     /// Position of a feature in serving order.
     public func index(of feature: String) -> Int? { positions[feature] }
 
+    /// Event time after which events matter as of `asOf`, besides the latest one before; Int64.min for all [microseconds].
+    public func historyStart(asOf: Int64) -> Int64 {
+        var longest: Int64 = 0
+        for feature in features {
+            let span = windows[feature.window]
+            if span < .max {
+                longest = max(longest, span)
+            } else if feature.fold != .lastTime, feature.fold != .timeSince {
+                return .min
+            }
+        }
+        // A tiled window reaches back by almost one more tile.
+        let (start, isOverflow) = asOf.subtractingReportingOverflow(longest + tileMicros - 1)
+        return isOverflow ? .min : start
+    }
+
     /// Position of a column in `FeatureEvent.values`.
     public func columnIndex(of column: String) -> Int? {
         spec.columns.firstIndex { $0.name == column }

@@ -4,18 +4,23 @@ import Synchronization
 final class TableBox {
     var table: ViewTable
     let entityType: Int
+    /// Whether its rows can be read again from PostgreSQL by entity.
+    let canSpill: Bool
 
-    init(_ view: FeatureView, entityType: Int) {
+    init(_ view: FeatureView, entityType: Int, canSpill: Bool) {
         table = ViewTable(view: view)
         self.entityType = entityType
+        self.canSpill = canSpill
     }
 }
 
 /// A part of the entities with everything about them. Only touched under its lock.
 struct Shard {
-    private var tables: [TableBox?] = []
+    private(set) var tables: [TableBox?] = []
     /// Entity keys per entity type; a key's number is its slot in every table of the type.
-    private var entities: [ByteDictionary] = []
+    private(set) var entities: [ByteDictionary] = []
+    /// Per entity type, which were used lately.
+    var clocks: [EntityClock] = []
     private let scratch = ScratchBox()
     /// Position of the last event applied here.
     private(set) var appliedSeq: Int64 = 0
@@ -27,43 +32,67 @@ struct Shard {
 
     init() {}
 
-    mutating func add(_ view: FeatureView, at index: Int, entityType: Int) {
+    mutating func add(_ view: FeatureView, at index: Int, entityType: Int, canSpill: Bool, isFilling: Bool) {
         while tables.count <= index { tables.append(nil) }
         while entities.count <= entityType { entities.append(ByteDictionary()) }
-        tables[index] = TableBox(view, entityType: entityType)
+        while clocks.count <= entityType { clocks.append(EntityClock()) }
+        let box = TableBox(view, entityType: entityType, canSpill: canSpill)
+        if isFilling { box.table.earlyEnds = [:] }
+        tables[index] = box
     }
 
-    mutating func remove(view index: Int) {
+    /// Takes a view's table out; the caller lets go of it outside the lock, since that may free much.
+    mutating func remove(view index: Int) -> TableBox? {
+        guard index < tables.count else { return nil }
+        let box = tables[index]
         tables[index] = nil
+        return box
+    }
+
+    /// Releases the keys among the next slots that no table uses any more; nil when all were visited.
+    mutating func releaseSlice(entityType type: Int, from slot: Int) -> Int? {
+        guard type < entities.count else { return nil }
+        let end = min(entities[type].numberBound, slot + FeatureLimits.retireSlice)
+        for slot in slot..<max(end, slot) where entities[type].isLive(slot) && isUnused(slot, type) {
+            entities[type].release(UInt32(slot))
+        }
+        return end < entities[type].numberBound ? end : nil
     }
 
     mutating func apply(view index: Int, _ event: FeatureEvent, hash: Int) -> ApplyOutcome {
         appliedSeq = max(appliedSeq, event.seq)
         guard index < tables.count, let box = tables[index] else { return .refused(.unknownView) }
         let type = box.entityType
-        if let slot = entities[type].find(event.entity, hash: hash) { return box.table.insert(event, slot: Int(slot)) }
+        if let slot = entities[type].find(event.entity, hash: hash) {
+            clocks[type].touch(Int(slot))
+            return box.table.insert(event, slot: Int(slot))
+        }
         let slot = entities[type].retain(event.entity, hash: hash)
         let outcome = box.table.insert(event, slot: Int(slot))
-        if outcome != .applied { entities[type].release(slot) }
+        if outcome != .applied { entities[type].release(slot) } else { clocks[type].touch(Int(slot)) }
         return outcome
     }
 
-    /// Ends an event; nothing happens when memory does not hold it.
+    /// Ends an event; nothing happens when memory does not hold it, unless a back-fill may still bring it.
     mutating func supersede(view index: Int, _ old: SupersededEvent, by end: Supersession, hash: Int) {
         appliedSeq = max(appliedSeq, end.seq)
-        guard index < tables.count, let box = tables[index],
-            let slot = entities[box.entityType].find(old.entity, hash: hash)
-        else { return }
-        box.table.supersede(time: old.time, seq: old.seq, by: end, slot: Int(slot))
+        guard index < tables.count, let box = tables[index] else { return }
+        if let slot = entities[box.entityType].find(old.entity, hash: hash),
+            box.table.supersede(time: old.time, seq: old.seq, by: end, slot: Int(slot))
+        {
+            return
+        }
+        box.table.remember(old.seq, by: end)
     }
 
-    func read(
+    mutating func read(
         _ plan: FeaturePlan, entity: String, hash: Int, asOf: Int64, knownAt: KnownAt,
         into vector: inout FeatureVector
     ) {
         let slot =
             plan.entityType < entities.count
             ? entities[plan.entityType].find(entity, hash: hash).map { Int($0) } : nil
+        if let slot { clocks[plan.entityType].touch(slot) }
         for (ordinal, part) in plan.parts.enumerated() {
             guard part.view < tables.count, let box = tables[part.view], box.table.view === part.program.view else {
                 for stage in part.program.stages {
@@ -75,7 +104,11 @@ struct Shard {
                 part.program, slot: slot, asOf: asOf, knownAt: knownAt, scratch: &scratch.scratch,
                 into: &vector.values)
             vector.lastEventTimes[ordinal] = reading.lastEventTime
-            if !reading.isAvailable { vector.status = .historyUnavailable }
+            if reading.isSpilled {
+                vector.status = .spilled
+            } else if !reading.isAvailable, vector.status == .complete {
+                vector.status = .historyUnavailable
+            }
         }
     }
 
@@ -102,7 +135,7 @@ struct Shard {
     private func isUnused(_ slot: Int, _ type: Int) -> Bool {
         tables.allSatisfy { box in
             guard let box, box.entityType == type else { return true }
-            return box.table.arena.block(slot) == nil
+            return box.table.arena.block(slot) == nil && !box.table.isSpilled(slot)
         }
     }
 
@@ -115,8 +148,12 @@ struct Shard {
     }
 
     var bytesUsed: Int {
-        entities.reduce(0) { $0 + $1.bytesUsed } + tables.reduce(0) { $0 + ($1?.table.bytesUsed ?? 0) }
+        entities.reduce(0) { $0 + $1.bytesUsed } + clocks.reduce(0) { $0 + $1.bytesUsed }
+            + tables.reduce(0) { $0 + ($1?.table.bytesUsed ?? 0) }
     }
+
+    /// Slots handed out, over all types.
+    var slotCount: Int { entities.reduce(0) { $0 + $1.numberBound } }
 
     var entityCount: Int { entities.reduce(0) { $0 + $1.count } }
 

@@ -3,6 +3,10 @@ extension ViewTable {
     /// The row stays, for reads that do not know the correction, and counts towards `entityEventsMax`.
     @discardableResult
     mutating func supersede(time: Int64, seq: Int64, by end: Supersession, slot: Int) -> Bool {
+        if !spilled.isEmpty, let mark = spilled[UInt32(slot)], seq <= mark.through {
+            spilled[UInt32(slot)]?.ended[seq] = end
+            return true
+        }
         guard let found = arena.block(slot), let index = find(found, time: time, seq: seq) else { return false }
         precondition(end.seq > seq, "a correction comes after what it corrects")
         let header = BlockArena.header(found).pointee
@@ -23,6 +27,11 @@ extension ViewTable {
         target.fields[RowLayout.Fixed.endSeq].store(end.seq - seq, in: ended)
         target.fields[RowLayout.Fixed.endIngest].store(delay, in: ended)
         return true
+    }
+
+    /// Keeps what ended an event that a back-fill may still bring; nothing when none runs.
+    mutating func remember(_ seq: Int64, by end: Supersession) {
+        earlyEnds?[seq] = end
     }
 
     /// Index of the row of this event time and seq.

@@ -4,6 +4,8 @@ struct ViewReading {
     var lastEventTime: Int64?
     /// Memory covers as_of for this entity.
     var isAvailable: Bool
+    /// Its rows are in PostgreSQL only; not available either.
+    var isSpilled = false
 }
 
 /// What memory still holds of an entity, and the instant that a read is for.
@@ -70,6 +72,11 @@ extension ViewTable {
         _ program: ReadProgram, slot: Int?, asOf: Int64, knownAt: KnownAt, scratch: inout ReadScratch,
         into values: inout [FeatureValue]
     ) -> ViewReading {
+        if let slot, isSpilled(slot) {
+            var reading = unavailable(program, into: &values)
+            reading.isSpilled = true
+            return reading
+        }
         scratch.begin(program)
         guard let slot, let block = arena.block(slot) else {
             return emitWithoutRows(program, asOf: asOf, scratch: &scratch, into: &values)

@@ -14,6 +14,10 @@ struct ViewTable: ~Copyable {
     /// Events at or before this time may have been dropped by retention.
     private(set) var retiredThrough = Int64.min
     private(set) var rowCount = 0
+    /// Entities whose rows are in PostgreSQL only, by slot.
+    var spilled: [UInt32: SpillMark] = [:]
+    /// While a back-fill runs: what ended events that it has not brought yet, by the event's seq; nil otherwise.
+    var earlyEnds: [Int64: Supersession]?
     /// Next slot that a running `retire` visits.
     var retireCursor = 0
     /// The event being inserted: absolute field values, id bytes.
@@ -33,6 +37,7 @@ struct ViewTable: ~Copyable {
     var bytesUsed: Int {
         arena.bytesUsed + sources.bytesUsed + texts.reduce(0) { $0 + $1.bytesUsed }
             + layouts.count * (fields.count * MemoryLayout<RowField>.stride + 64)
+            + spilled.capacity * (MemoryLayout<UInt32>.stride + MemoryLayout<SpillMark>.stride)
     }
 
     // MARK: Insert
@@ -41,7 +46,11 @@ struct ViewTable: ~Copyable {
     mutating func insert(_ event: FeatureEvent, slot: Int) -> ApplyOutcome {
         if let refusal = Self.refusal(event, view) { return .refused(refusal) }
         arena.ensure(slot: slot)
+        // What was spilled comes back from PostgreSQL, this event with it.
+        if !spilled.isEmpty, let mark = spilled[UInt32(slot)], event.seq <= mark.through { return .belowMemory }
         if isBelowMemory(event.time, slot: slot) { return .belowMemory }
+        var event = event
+        if let end = earlyEnds?.removeValue(forKey: event.seq) { event.superseded = end }
         encode(event)
         let base = arena.block(slot).map { BlockArena.header($0).pointee }
         measure(base)
@@ -315,7 +324,8 @@ struct ViewTable: ~Copyable {
 
     /// Drops the events at or before `cut` of one entity; returns whether nothing is left to keep.
     mutating func retire(slot: Int, through cut: Int64) -> Bool {
-        guard let block = arena.block(slot) else { return true }
+        if let mark = spilled[UInt32(slot)], mark.newest <= cut, !view.keepsLatest { spilled[UInt32(slot)] = nil }
+        guard let block = arena.block(slot) else { return !isSpilled(slot) }
         let header = BlockArena.header(block)
         var spare = Int(header.pointee.count) - (view.keepsLatest ? 1 : 0)
         if !view.attributeColumns.isEmpty { spare = Swift.min(spare, attributeStart(block, through: cut)) }
@@ -329,7 +339,7 @@ struct ViewTable: ~Copyable {
         } else if header.pointee.head * 2 > header.pointee.capacity {
             _ = move(slot: slot, layout: Int(header.pointee.layout), rows: Swift.max(1, Int(header.pointee.count)))
         }
-        return isEmpty
+        return isEmpty && !isSpilled(slot)
     }
 
     /// Index of the first row that some attribute needs as of `cut` or later: the earliest among the latest rows at or
@@ -359,6 +369,7 @@ struct ViewTable: ~Copyable {
 
     /// Forgets one entity: its rows, its texts, and that it was ever full.
     mutating func erase(slot: Int) {
+        spilled[UInt32(slot)] = nil
         guard let block = arena.block(slot) else { return }
         while BlockArena.header(block).pointee.count > 0 { dropOldest(block, isCapped: false) }
         arena.install(nil, slot: slot)

@@ -27,6 +27,14 @@ public struct CopyTextWriter: Sendable {
         return (rows.lowerBound == 0 ? 0 : rowEnds[rows.lowerBound - 1])..<rowEnds[rows.upperBound - 1]
     }
 
+    /// A column of a finished row as it was written, with its escapes; nil when the row has no such column. For looking up
+    /// what a refused row was, not for reading values.
+    public func written(row: Int, column: Int) -> String? {
+        let range = byteRange(ofRows: row..<(row + 1))
+        let columns = bytes[range].dropLast().split(separator: UInt8(ascii: "\t"), omittingEmptySubsequences: false)
+        return columns.indices.contains(column) ? String(decoding: columns[column], as: UTF8.self) : nil
+    }
+
     /// Forgets all rows and keeps the memory.
     public mutating func removeAll() {
         bytes.removeAll(keepingCapacity: true)

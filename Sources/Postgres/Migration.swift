@@ -23,6 +23,7 @@ public struct Migration: Sendable, Equatable {
         Migration(4, "definitions", PackageResources._004_definitions_sql),
         Migration(5, "operator_views", PackageResources._005_operator_views_sql),
         Migration(6, "corrections", PackageResources._006_corrections_sql),
+        Migration(7, "ship_recovery", PackageResources._007_ship_recovery_sql),
     ]
 
     private init(_ version: Int, _ name: String, _ bytes: [UInt8]) {

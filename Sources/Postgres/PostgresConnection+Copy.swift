@@ -26,7 +26,7 @@ public struct CopyTarget: Sendable, Hashable {
     }
 }
 
-/// A row that the server can never store, found by ``PostgresConnection/copyInIsolatingPoison(into:rows:range:until:)``.
+/// A row that the server can never store, found by ``PostgresConnection/isolatingPoison(in:until:_:)``.
 public struct PoisonRow: Sendable, Equatable {
     /// Index of the row in the writer.
     public let row: Int
@@ -81,19 +81,40 @@ extension PostgresConnection {
         range: Range<Int>? = nil,
         until deadline: PostgresDeadline? = nil
     ) throws(PostgresError) -> [PoisonRow] {
+        try isolatingPoison(in: range ?? 0..<rows.rowCount, until: deadline) { part throws(PostgresError) in
+            try self.copyIn(into: target, rows: rows, range: part, until: deadline)
+        }
+    }
+
+    /// Stores rows inside the open transaction part by part, each under a savepoint, and finds by bisection those that can
+    /// never be stored: a refused row's content (``PostgresError/isPoison``), or a row that no partition takes.
+    ///
+    /// - Parameters:
+    ///   - range: all rows.
+    ///   - store: stores a part of them; called again with smaller parts of a part that was refused.
+    /// - Returns: the refused rows in order; all others have been stored.
+    /// - Throws: what is no row's fault; and, when more than ``PostgresLimits/poisonRowsMax`` rows are refused, the last
+    ///   refusal.
+    public func isolatingPoison(
+        in range: Range<Int>,
+        until deadline: PostgresDeadline? = nil,
+        _ store: (Range<Int>) throws(PostgresError) -> Void
+    ) throws(PostgresError) -> [PoisonRow] {
         precondition(isInTransaction, "rows are isolated inside a transaction")
         var poison: [PoisonRow] = []
-        // Ranges still to copy, the next one last. Order within the table is kept.
-        var pending = [range ?? 0..<rows.rowCount]
+        // Parts still to store, the next one last. Order within the table is kept.
+        var pending = [range]
         while let next = pending.popLast() {
             if next.isEmpty { continue }
-            try execute("SAVEPOINT decisiond_copy", until: deadline)
+            try execute("SAVEPOINT decisiond_rows", until: deadline)
             do {
-                try copyIn(into: target, rows: rows, range: next, until: deadline)
-                try execute("RELEASE SAVEPOINT decisiond_copy", until: deadline)
+                try store(next)
+                try execute("RELEASE SAVEPOINT decisiond_rows", until: deadline)
             } catch {
-                guard error.isPoison, case .server(let server) = error else { throw error }
-                try execute("ROLLBACK TO SAVEPOINT decisiond_copy; RELEASE SAVEPOINT decisiond_copy", until: deadline)
+                guard error.isPoison || error.recovery == .ensurePartitions, case .server(let server) = error else {
+                    throw error
+                }
+                try execute("ROLLBACK TO SAVEPOINT decisiond_rows; RELEASE SAVEPOINT decisiond_rows", until: deadline)
                 if next.count == 1 {
                     poison.append(PoisonRow(row: next.lowerBound, error: server))
                     if poison.count > PostgresLimits.poisonRowsMax { throw error }

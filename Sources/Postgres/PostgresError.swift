@@ -144,8 +144,9 @@ extension PostgresServerError {
     /// What to do about this error.
     public var recovery: PostgresRecovery {
         if sqlState == .shipPositionMismatch || sqlState == .shipEpochFenced { return .rereadPosition }
-        // The server reports a missing partition as a check violation that names no constraint.
-        if sqlState == .checkViolation && constraint == nil { return .ensurePartitions }
+        // The server reports a missing partition as a check violation that names the table and no constraint; one that a
+        // trigger raises names neither.
+        if sqlState == .checkViolation && constraint == nil && table != nil { return .ensurePartitions }
         if sqlState.isTransient { return .retry }
         return sqlState.isPoison ? .isolateRow : .stop
     }

@@ -21,7 +21,7 @@ public enum PostgresLimits {
     /// Bytes of a server message that are kept in an error.
     public static let messageBytesMax = 1_000
 
-    /// Poison rows that one ``PostgresConnection/copyInIsolatingPoison(into:rows:range:until:)`` takes out before it
-    /// gives up: when so many rows are refused, the fault is not in the rows.
+    /// Poison rows that one ``PostgresConnection/isolatingPoison(in:until:_:)`` takes out before it gives
+    /// up: when so many rows are refused, the fault is not in the rows.
     public static let poisonRowsMax = 1_000
 }

@@ -40,6 +40,7 @@ public final class Daemon: Sendable {
         } catch {
             throw ServiceError("http_\(error.code)", error.description)
         }
+        core.httpStatistics.withLock { [server] in $0 = { server.statistics() } }
         supervisor = Supervisor(journal: core.journal, server: server, clock: core.clock)
     }
 
@@ -50,6 +51,9 @@ public final class Daemon: Sendable {
     public func start() throws(ServiceError) {
         core.observe(.lifecycle(.starting))
         core.shipper.start()
+        core.retention.start()
+        core.memory.start()
+        core.backFill.start()
         do throws(HTTPServerError) {
             try server.start()
         } catch {
@@ -69,7 +73,12 @@ public final class Daemon: Sendable {
                 &+ UInt64(core.configuration.drainTimeoutMilliseconds) &* 1_000_000)
         core.bulk.stop()
         core.jobs.stop()
+        core.corrector.stop()
         core.queries.stop()
+        core.retention.stop()
+        core.histories.stop()
+        core.backFill.stop()
+        core.memory.stop()
         core.shipper.stop(milliseconds: core.configuration.drainTimeoutMilliseconds)
         core.journal.stop()
         core.observe(.lifecycle(.stopped))

@@ -51,6 +51,8 @@ public struct ServiceConfiguration: Sendable {
     public var bodyBytesMax = 1 << 20
     /// Quarantine entries in memory.
     public var quarantineEntriesMax = 100_000
+    /// Bytes of features in memory, past which entities are spilled.
+    public var featuresMemoryBytesMax = 4 << 30
     /// Bytes of a journal segment.
     public var journalSegmentBytes: Int64 = 64 << 20
     /// Bytes of the journal.
@@ -92,6 +94,10 @@ enum ServiceLimits {
     static let inlineBodyBytesMax = 32 << 10
     /// Requests waiting for the bulk pool or a query worker.
     static let queuedJobsMax = 1_024
+    /// Sources with a label of their own in `/metrics`; the others are counted together.
+    static let sourcesInMetricsMax = 100
+    /// Largest `deadline_ms` of a write [milliseconds].
+    static let deadlineMillisecondsMax = 60_000
     /// Bytes of a DecisionRecord.
     static let recordBytesMax = 1 << 20
     /// Entries of one page, at most and by default.
@@ -112,6 +118,20 @@ enum ServiceLimits {
     static let measureDimensionsMax = 6
     /// How far as_of may lie ahead of the clock [microseconds]: five minutes.
     static let futureMicrosMax: Int64 = 300_000_000
+    /// Percent of `features_memory_bytes_max` past which events are refused.
+    static let featuresMemoryHardPercent = 125
+    /// Events of one entity that one read of history takes, the latest; windows that reach further are `window_truncated`.
+    static let historyEventsMax = 200_000
+    /// Frames not yet shipped that one read of history looks through.
+    static let historyTailFramesMax: Int64 = 1_000_000
+    /// Bytes of frames read from the journal in one go, for history and back-fill.
+    static let historyReadBytes = 4 << 20
+    /// How long a read of features may wait for PostgreSQL [milliseconds].
+    static let historyMillisecondsMax = 5_000
+    /// Events, and positions of the journal, in one page of a back-fill, and events between two of its pauses.
+    static let fillEventsMax = 1_000
+    static let fillFramesMax = 50_000
+    static let fillBatchEvents = 64
     /// Access-log entries that memory can show before they are shipped.
     static let accessEntriesMax = 10_000
 }

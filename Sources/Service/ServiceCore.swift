@@ -39,6 +39,14 @@ final class ServiceCore: Sendable {
     let bulk: WorkerPool
     let queries: QueryPool
     let jobs: JobTable
+    let retention: Retention
+    /// Counts of the HTTP server; set when there is one.
+    let httpStatistics = Mutex<(@Sendable () -> HTTPStatistics)?>(nil)
+    /// Query workers for reads that somebody waits for with a short deadline.
+    let histories: QueryPool
+    let history: HistoryReader
+    let memory: MemoryKeeper
+    let backFill: BackFill
     let artifacts: ArtifactStore
     let zones: ZoneFiles
     let hashKey: HashKey
@@ -83,9 +91,12 @@ final class ServiceCore: Sendable {
         let prepared = PreparedSnapshot()
         let applier = Applier(state: state) { history, previous in
             let (active, retired) = history.current()
-            if let snapshot = prepared.take(matching: active) { return snapshot }
+            let taken = prepared.take(matching: active)
+            // Whether a new view has to be filled is known only here, where its place in the order is.
+            if let taken, !taken.building.values.contains(where: history.isReady) { return taken }
             var compiler = SnapshotCompiler(
-                artifacts: artifacts, store: state.features, zones: zones, previous: previous)
+                artifacts: artifacts, store: state.features, zones: zones, previous: taken ?? previous,
+                isReady: history.isReady(view:version:))
             return compiler.compile(active, retired: retired, isLenient: true) ?? previous
         }
         self.applier = applier
@@ -95,8 +106,11 @@ final class ServiceCore: Sendable {
         recovery = recovered.journal.report
         hashKey = recovered.hashKey
         maskKey = MaskKey(recovered.secret)
+        let waits = ShipWaits()
         let observer = CommitObserver(
-            applier: applier, onState: { Self.journalChanged($0, journalState, telemetry, clock) },
+            applier: applier, waits: waits, clock: clock,
+            onState: { Self.journalChanged($0, journalState, telemetry, clock) },
+            onEvents: { telemetry.metrics.observe($0, stage: $1, nowMicros: $2) },
             onGroup: { frames, bytes, _, sync in
                 telemetry.metrics.observe(
                     .journalFlush(frames: frames, bytes: bytes, nanoseconds: Int64(sync)), at: 0)
@@ -115,12 +129,22 @@ final class ServiceCore: Sendable {
         bulk = WorkerPool(
             name: "bulk", threads: configuration.bulkThreads, jobsMax: ServiceLimits.queuedJobsMax)
         queries = QueryPool(url: configuration.databaseURL, threads: configuration.queryThreads)
+        retention = Retention(state: state)
+        histories = QueryPool(url: configuration.databaseURL, threads: configuration.queryThreads, name: "history")
+        history = HistoryReader(state: state, journal: journal)
+        backFill = BackFill(state: state, journal: journal, clock: clock, url: configuration.databaseURL)
+        backFill.recover(applier.filled)
         let spans = MeasureSpans(state: state)
         let startup = StartupDefinitions(
             configuration: configuration, publisher: publisher, queries: queries, log: log, clock: clock)
         shipper = Shipper(
-            state: state, journal: journal, configuration: configuration, clock: clock, spans: { spans.folds() },
+            state: state, journal: journal, configuration: configuration, clock: clock, waits: waits,
+            spans: { spans.folds() },
             observe: { Self.shipperTold($0, telemetry, clock, startup) })
+        let shipper = shipper
+        memory = MemoryKeeper(
+            state: state, bytesMax: configuration.featuresMemoryBytesMax,
+            shippedSeq: { shipper.shippedSeq })
     }
 
     /// What recovery gives.
@@ -196,7 +220,12 @@ final class ServiceCore: Sendable {
         switch observation {
         case .shipped(let frames, let nanoseconds):
             telemetry.observe(.shipped(rows: frames, nanoseconds: nanoseconds), at: clock.now())
+        case .events(let runs, let nowMicros):
+            telemetry.metrics.observe(runs, stage: .postgres, nowMicros: nowMicros)
         case .failed(let code): telemetry.observe(.shipFailed(code: code), at: clock.now())
+        case .unshippable(let table, let code):
+            telemetry.observe(.unshippable(table: table, code: code), at: clock.now())
+        case .rewound(let frames): telemetry.observe(.shipRewound(frames: frames), at: clock.now())
         case .database(let isUp): telemetry.observe(.database(isUp: isUp), at: clock.now())
         case .ready: startup.databaseReady()
         }
@@ -205,16 +234,6 @@ final class ServiceCore: Sendable {
     /// Records an observation now.
     func observe(_ observation: Observation) {
         telemetry.observe(observation, at: clock.now())
-    }
-
-    /// Counts what became of events.
-    func countEvents(accepted: Int, duplicates: Int, quarantined: Int) {
-        let now = clock.now()
-        for (disposition, count) in [
-            (Observation.Disposition.accepted, accepted), (.duplicate, duplicates), (.quarantined, quarantined),
-        ] where count > 0 {
-            metrics.observe(.events(contract: "", disposition: disposition, code: "", count: count), at: now)
-        }
     }
 
     /// Runs a job on a query worker; its problem, or its answer, ends the request.
@@ -238,6 +257,16 @@ final class ServiceCore: Sendable {
         if !isQueued {
             responder.respond(Problem(503, "busy", "Too many queries are waiting.", retryAfter: 1).response)
         }
+    }
+
+    /// Runs a read that memory cannot answer on a worker of its own pool; false when too many wait. While PostgreSQL is known
+    /// to be away the job runs at once, without a connection: nobody waits for what cannot be had.
+    func readHistory(_ job: @escaping QueryPool.Job) -> Bool {
+        guard shipper.isConnected else {
+            job(nil)
+            return true
+        }
+        return histories.submit(job)
     }
 
     /// Which fields this caller sees masked on a resource.
@@ -344,13 +373,7 @@ final class ServiceCore: Sendable {
                     component: "postgres", code: "unavailable",
                     detail: "decisions and ingest go on; definitions cannot be changed"))
         }
-        if shipper.isDatabaseAhead {
-            found.append(
-                Degradation(
-                    component: "journal", code: "older_than_database",
-                    detail:
-                        "PostgreSQL has more of this journal than the disk: an old data directory; nothing is shipped"))
-        }
+        found += shipper.degradations
         let unreadable = applier.unreadable.load(ordering: .relaxed)
         if unreadable > 0 {
             found.append(
@@ -358,6 +381,7 @@ final class ServiceCore: Sendable {
                     component: "journal", code: "unreadable_frames",
                     detail: "\(unreadable) frames are of a form that this version does not know"))
         }
+        found += memory.degradations
         for (key, problems) in state.snapshot.unusable.sorted(by: { $0.key.name < $1.key.name }) {
             found.append(
                 Degradation(
@@ -371,22 +395,6 @@ final class ServiceCore: Sendable {
             }
         }
         return found
-    }
-
-    /// Brings the gauges up to date, when somebody looks.
-    func sampleLevels() {
-        let now = clock.now()
-        let durable = Int64(journal.durableSeq)
-        metrics.observe(.level(.shipBacklogFrames, durable - Int64(shipper.shippedSeq)), at: now)
-        metrics.observe(.level(.residentBytes, ProcessStatus.residentBytes()), at: now)
-        metrics.observe(.level(.jobs, Int64(bulk.load + jobs.activeCount)), at: now)
-        metrics.observe(.level(.entities, Int64(state.features.counts.entities)), at: now)
-        for (name, view) in state.snapshot.views {
-            metrics.observe(
-                .features(
-                    view: name, served: Int64(view.statistics.servedCount),
-                    medianAgeSeconds: view.statistics.ages().map { Int64($0.p50) }), at: now)
-        }
     }
 
     /// The API's contract with a typed path per active decision.

@@ -26,7 +26,7 @@ extension LineLog {
                 ["decision": .text(name), "step": .integer(Int64(step)), "cause": .text(cause)])
         case .decisionRefused(let name, let code):
             write(.warning, "decision refused", at: micros, ["decision": .text(name), "code": .text(code)])
-        case .journalFlush, .shipped, .level, .features: return
+        case .journalFlush, .shipped, .eventStage, .sourceEvents, .sourceLag, .level, .features: return
         default: observeState(observation, at: micros)
         }
     }
@@ -36,6 +36,11 @@ extension LineLog {
         case .journalFailed(let number):
             write(.error, "journal not durable", at: micros, ["errno": .integer(Int64(number))])
         case .shipFailed(let code): write(.warning, "ship failed", at: micros, ["code": .text(code)])
+        case .unshippable(let table, let code):
+            write(.warning, "row quarantined", at: micros, ["table": .text(table), "code": .text(code)])
+        case .shipRewound(let frames):
+            write(
+                .warning, "database lost frames, shipping them again", at: micros, ["frames": .integer(Int64(frames))])
         case .database(let isUp):
             write(isUp ? .info : .warning, isUp ? "database connected" : "database lost", at: micros)
         case .breaker(let endpoint, let state):

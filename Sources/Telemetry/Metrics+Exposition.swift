@@ -37,7 +37,8 @@ extension Metrics {
                     text.sample(about.name, "_total", about.labels, labels, nil, String(total))
                 case .gauge:
                     let total = series.total.load(ordering: .relaxed)
-                    text.sample(about.name, "", about.labels, labels, nil, String(total))
+                    let value = about.isMilli ? "\(Double(total) / 1_000)" : String(total)
+                    text.sample(about.name, "", about.labels, labels, nil, value)
                 case .histogram:
                     text.histogram(about, labels, series)
                 }
@@ -58,6 +59,8 @@ struct FamilyAbout {
     var unit = ""
     var labels: [String] = []
     let help: String
+    /// Whether the number is kept in thousandths of the unit.
+    var isMilli = false
 }
 
 extension Metrics.Family {
@@ -80,6 +83,20 @@ extension Metrics.Family {
         case .shippedRows: counter("shipped_rows", "Rows committed in PostgreSQL.")
         case .shipSeconds: histogram("ship_duration_seconds", "Time of one ship transaction.", [])
         case .shipFailures: counter("ship_failures", "Ship transactions that failed.", ["code"])
+        case .unshippable:
+            counter("unshippable_rows", "Rows that PostgreSQL refused, now in quarantine.", ["table", "code"])
+        case .shipRewound: counter("ship_rewound_frames", "Frames shipped again since a failover lost them.")
+        case .eventStageSeconds:
+            histogram(
+                "event_stage_seconds", "From an event's ingest to a stage: durable, applied, postgres.", ["stage"])
+        case .sourceEvents:
+            counter("source_events", "Events by source: accepted, late among them, refused.", ["source", "kind"])
+        case .sourceWatermarkAge:
+            gauge("source_watermark_age_seconds", "Now minus a source's watermark.", ["source"], isMilli: true)
+        case .sourceLag:
+            gauge(
+                "source_lag_seconds", "Ingest time minus event time, by quantile.", ["source", "quantile"],
+                isMilli: true)
         case .denials: counter("access_denials", "Requests denied.", ["code"])
         case .limitHits: counter("limit_hits", "Work refused by a named limit.", ["limit"])
         case .activations: counter("activations", "Definitions activated.", ["kind"])
@@ -106,8 +123,12 @@ extension Metrics.Family {
         FamilyAbout(name: "decisiond_" + name, type: .counter, unit: unit, labels: labels, help: help)
     }
 
-    private func gauge(_ name: String, _ help: String, _ labels: [String] = [], unit: String = "") -> FamilyAbout {
-        FamilyAbout(name: "decisiond_" + name, type: .gauge, unit: unit, labels: labels, help: help)
+    private func gauge(
+        _ name: String, _ help: String, _ labels: [String] = [], unit: String = "", isMilli: Bool = false
+    ) -> FamilyAbout {
+        FamilyAbout(
+            name: "decisiond_" + name, type: .gauge, unit: isMilli ? "seconds" : unit, labels: labels, help: help,
+            isMilli: isMilli)
     }
 
     private func histogram(_ name: String, _ help: String, _ labels: [String]) -> FamilyAbout {

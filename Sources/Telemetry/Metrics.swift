@@ -8,7 +8,8 @@ public final class Metrics: ObservationSink {
         case requests, requestSeconds, requestBytes, responseBytes
         case events, decisions, decisionSeconds, decisionsRefused
         case journalFrames, journalBytes, journalFlushSeconds, journalFailures
-        case shippedRows, shipSeconds, shipFailures
+        case shippedRows, shipSeconds, shipFailures, unshippable, shipRewound, eventStageSeconds
+        case sourceEvents, sourceWatermarkAge, sourceLag
         case databaseUp, breakerState, limitHits, denials, activations, failures, ready
         case connections, suspendedRequests, shipBacklog, shipLagSeconds, journalFree, entities, resident, jobs
         case featuresServed, featureAgeSeconds
@@ -35,14 +36,14 @@ public final class Metrics: ObservationSink {
         func add(_ amount: Int64) { total.wrappingAdd(amount, ordering: .relaxed) }
         func set(_ value: Int64) { total.store(value, ordering: .relaxed) }
 
-        func record(nanoseconds: Int64) {
+        func record(nanoseconds: Int64, times: Int64 = 1) {
             let value = max(0, nanoseconds)
-            total.wrappingAdd(value, ordering: .relaxed)
+            total.wrappingAdd(value.multipliedReportingOverflow(by: times).partialValue, ordering: .relaxed)
             for index in buckets.indices where value <= Metrics.bucketNanoseconds[index] {
-                buckets[index].wrappingAdd(1, ordering: .relaxed)
+                buckets[index].wrappingAdd(times, ordering: .relaxed)
                 return
             }
-            count.wrappingAdd(1, ordering: .relaxed)
+            count.wrappingAdd(times, ordering: .relaxed)
         }
     }
 
@@ -117,6 +118,9 @@ public final class Metrics: ObservationSink {
         case .shipped(let rows, let nanoseconds):
             series(.shippedRows).add(Int64(rows))
             series(.shipSeconds).record(nanoseconds: nanoseconds)
+        case .eventStage(let stage, let count, let nanoseconds):
+            series(.eventStageSeconds, Labels(first: stage.rawValue))
+                .record(nanoseconds: nanoseconds, times: Int64(count))
         default:
             observeState(observation)
         }
@@ -126,6 +130,14 @@ public final class Metrics: ObservationSink {
         switch observation {
         case .journalFailed: series(.journalFailures).add(1)
         case .shipFailed(let code): series(.shipFailures, Labels(first: code)).add(1)
+        case .unshippable(let table, let code): series(.unshippable, Labels(first: table, second: code)).add(1)
+        case .shipRewound(let frames): series(.shipRewound).add(Int64(frames))
+        case .sourceEvents(let source, let kind, let total):
+            series(.sourceEvents, Labels(first: source, second: kind)).set(Int64(total))
+        case .sourceLag(let source, let age, let median, let p99):
+            series(.sourceWatermarkAge, Labels(first: source)).set(age)
+            series(.sourceLag, Labels(first: source, second: "0.5")).set(median)
+            series(.sourceLag, Labels(first: source, second: "0.99")).set(p99)
         case .database(let isUp): series(.databaseUp).set(isUp ? 1 : 0)
         case .breaker(let endpoint, let state):
             for each in Observation.BreakerState.allCases {

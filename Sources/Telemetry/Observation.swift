@@ -19,6 +19,16 @@ public enum Observation: Sendable {
     case shipped(rows: Int, nanoseconds: Int64)
     /// A batch did not reach PostgreSQL; `code` is the SQLSTATE or `connection`.
     case shipFailed(code: String)
+    /// PostgreSQL refused a row for good, and it went to quarantine.
+    case unshippable(table: String, code: String)
+    /// A failover took back frames that had been shipped.
+    case shipRewound(frames: Int)
+    /// `count` events reached a stage this long after they came in.
+    case eventStage(Stage, count: Int, nanoseconds: Int64)
+    /// How many events of a source ended one way so far: accepted, late, too_late, future.
+    case sourceEvents(source: String, kind: String, total: Int)
+    /// How far a source's watermark lies behind now, and its events' ingest behind their time.
+    case sourceLag(source: String, watermarkAgeMilliseconds: Int64, p50Milliseconds: Int64, p99Milliseconds: Int64)
     /// The connection to PostgreSQL came up or went down.
     case database(isUp: Bool)
     /// The circuit breaker of a remote model changed.
@@ -48,6 +58,16 @@ public enum Observation: Sendable {
         case quarantined
         /// A blank line.
         case skipped
+    }
+
+    /// How far an event is.
+    public enum Stage: String, Sendable, CaseIterable {
+        /// Its frame is durable.
+        case durable
+        /// Features and measures show it.
+        case applied
+        /// PostgreSQL has committed it.
+        case postgres
     }
 
     /// A circuit breaker's state.

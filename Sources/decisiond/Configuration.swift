@@ -23,7 +23,7 @@ struct ConfigurationKey {
         .init(
             name: "database_url", fallback: "",
             meaning:
-                "libpq connection string or URL. Empty: no database; decisions and ingest work, the journal keeps everything."
+                "libpq connection string or URL; several hosts with target_session_attrs=read-write for failover. Empty: no database; decisions and ingest work, the journal keeps everything."
         ),
         .init(
             name: "definitions_directory", fallback: "",
@@ -50,6 +50,11 @@ struct ConfigurationKey {
         .init(
             name: "quarantine_entries_max", fallback: "100000",
             meaning: "Quarantine entries in memory; older ones are in PostgreSQL only."),
+        .init(
+            name: "features_memory_bytes_max", fallback: "4294967296",
+            meaning:
+                "Bytes of features in memory. Past it entities not used lately go to PostgreSQL and are fetched back when read; a quarter above it events are refused."
+        ),
         .init(name: "journal_segment_bytes", fallback: "67108864", meaning: "Size of a journal segment."),
         .init(
             name: "journal_bytes_max", fallback: "68719476736",
@@ -172,6 +177,7 @@ struct ConfigurationReader {
         configuration.artifactBytesMax = try integer("artifact_bytes_max", minimum: 1024)
         configuration.bodyBytesMax = try integer("body_bytes_max", minimum: 1024)
         configuration.quarantineEntriesMax = try integer("quarantine_entries_max", minimum: 1)
+        configuration.featuresMemoryBytesMax = try integer("features_memory_bytes_max", minimum: 1 << 20)
         configuration.journalSegmentBytes = Int64(try integer("journal_segment_bytes", minimum: 65_536))
         configuration.journalBytesMax = Int64(try integer("journal_bytes_max", minimum: 65_536))
         configuration.journalLingerMicroseconds = UInt64(try integer("journal_linger_us"))

@@ -58,6 +58,8 @@ def make_daemon(cluster, tmp_path_factory):
     problems = []
     for each in made:
         LIVE.remove(each)
+        if (report := each.sanitizer_report()) is not None:
+            problems.append(report)
         if each.process is None:
             continue
         if not each.is_running():

@@ -8,6 +8,7 @@ import itertools
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import socket
@@ -144,6 +145,8 @@ class Daemon:
         self.process = None
         # Words before the binary, for tracing.
         self.prefix = []
+        # Further variables of its environment.
+        self.extra_environment = {}
         self._names = itertools.count(1)
         self._admin = None
 
@@ -168,6 +171,11 @@ class Daemon:
         """Everything it has written so far."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
+    def sanitizer_report(self):
+        """What a sanitizer that was built into it has found, in any of its lives."""
+        found = re.search(r"^.*(?:WARNING|ERROR): \w+Sanitizer.*$", self.log, re.MULTILINE)
+        return self.log[found.start():found.start() + 6000] if found else None
+
     def environment(self):
         found = {name: value for name, value in os.environ.items() if not name.startswith("DECISIOND_")}
         settings = {"listen": f"127.0.0.1:{self.port}", "data_directory": str(self.data), **self.settings}
@@ -176,7 +184,7 @@ class Daemon:
         if self.definitions:
             settings.setdefault("definitions_directory", str(self.definitions))
         found.update({f"DECISIOND_{name.upper()}": str(value) for name, value in settings.items() if value is not None})
-        return found
+        return found | self.extra_environment
 
     # Life
 

@@ -266,7 +266,7 @@ def history(seed, count):
         if chance.random() < 0.1:
             batches.append(batch)
             batch = []
-    return [*batches, batch]
+    return [batch for batch in [*batches, batch] if batch]
 
 
 def test_random_histories_agree_with_sql(corrected):

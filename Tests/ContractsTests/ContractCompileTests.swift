@@ -99,6 +99,7 @@ struct ContractCompileTests {
         ("/slaProperties/0/colour", "1", .unknownKey, "/slaProperties/0/colour"),
         ("/customProperties/0/value", "\"table\"", .invalidValue, "/customProperties/0/value"),
         ("/customProperties/0/value", "\"catalogue\"", .invalidValue, "/customProperties/0/value"),
+        ("/customProperties/0/property", "\"decisiond.lateness\"", .invalidValue, "/customProperties/0/value"),
         ("/customProperties/1/value", "[]", .wrongType, "/customProperties/1/value"),
         ("/customProperties/1/value", "[\"a\",\"a\"]", .duplicateName, "/customProperties/1/value"),
         ("/customProperties/1/property", "\"decisiond.types\"", .unknownKey, "/customProperties/1/property"),

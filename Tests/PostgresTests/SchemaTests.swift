@@ -54,6 +54,13 @@ import Testing
         mismatch(12, 13)
         try advance(connection, 11, 11)
         #expect(try position(connection) == 12)
+        let fingerprint = "SELECT last_fingerprint FROM decisiond.ship_state"
+        #expect(try connection.integer(fingerprint) == nil, "a writer that gives none leaves none of an older frame")
+        try connection.execute("BEGIN")
+        _ = try connection.query(
+            "SELECT decisiond.ship_advance($1::uuid, 12, 12, NULL, -77)", [.text(Self.journal)])
+        #expect(try connection.integer(fingerprint) == -77)
+        try connection.execute("ROLLBACK")
         let claim = try connection.query(
             "SELECT next_seq, epoch FROM decisiond.ship_claim($1::uuid, $2)",
             [.text(Self.journal), .text("b")]

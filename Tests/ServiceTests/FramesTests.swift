@@ -21,6 +21,7 @@ import Testing
         .activation: { (bytes) throws(FrameError) in _ = try ActivationFrame.decode(bytes) },
         .key: { (bytes) throws(FrameError) in _ = try KeyFrame.decode(bytes) },
         .correction: { (bytes) throws(FrameError) in _ = try CorrectionFrame.decode(bytes) },
+        .viewReady: { (bytes) throws(FrameError) in _ = try ViewReadyFrame.decode(bytes) },
     ]
 
     static func decodes(_ type: FrameType, _ bytes: [UInt8]) -> Bool {
@@ -117,6 +118,10 @@ import Testing
                     expiresMicros: 0, revokedMicros: -1
                 ).encode(into: &$0)
             }
+        case .viewReady:
+            return encode {
+                ViewReadyFrame(name: texts[0], version: 7, atMicros: time, events: words[1]).encode(into: &$0)
+            }
         }
     }
 
@@ -134,6 +139,7 @@ import Testing
             case .activation: try ActivationFrame.decode(buffer).encode(into: &writer)
             case .key: try KeyFrame.decode(buffer).encode(into: &writer)
             case .correction: try CorrectionFrame.decode(buffer).encode(into: &writer)
+            case .viewReady: try ViewReadyFrame.decode(buffer).encode(into: &writer)
             }
             return writer.bytes
         }
@@ -176,7 +182,7 @@ import Testing
         let numbers = Dictionary(uniqueKeysWithValues: FrameType.allCases.map { ("\($0)", $0.rawValue) })
         let known: [String: UInt8] = [
             "event": 1, "quarantine": 2, "duplicates": 3, "decision": 4, "outcome": 5, "access": 6, "activation": 7,
-            "key": 8, "correction": 9,
+            "key": 8, "correction": 9, "viewReady": 10,
         ]
         #expect(numbers == known)
     }

@@ -19,6 +19,21 @@ import Testing
         }
     }
 
+    @Test func whatTheShipperShowsStandsInItsPlace() {
+        let table = QuarantineTable(entriesMax: 4)
+        table.add(Self.frame(1), seq: 10)
+        table.add(Self.frame(2), seq: 20)
+        table.show(Self.frame(3, code: "sqlstate_22P05"), seq: 15)
+        table.show(Self.frame(4), seq: 5)
+        table.show(Self.frame(4), seq: 5)
+        #expect(Self.entries(table) == ["5 x1 open", "10 x1 open", "15 x1 open", "20 x1 open"])
+        // An event of that identity was accepted long ago: acceptance says nothing about the refused row.
+        table.close(source: "shop", id: "3")
+        #expect(Self.entries(table, after: 10) == ["15 x1 open", "20 x1 open"])
+        table.show(Self.frame(5), seq: 30)
+        #expect(table.counts.entries == 4 && table.counts.dropped == 1)
+    }
+
     @Test func theSameBytesRaiseTheCount() {
         let table = QuarantineTable(entriesMax: 10)
         table.add(Self.frame(1, at: 5), seq: 1)

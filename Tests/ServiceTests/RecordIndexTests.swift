@@ -34,6 +34,20 @@ import Testing
         #expect(index.count == 0 && index.newest(limit: 10).isEmpty)
     }
 
+    @Test func whatAFailoverTookBackIsThereAgain() {
+        let index = Self.filled()
+        index.add(Self.outcome(7, of: 2), seq: 25)
+        index.shipped(through: 40)
+        #expect(index.count == 1 && index.outcomes(Self.id(2)).isEmpty)
+        let lost = [2, 3, 4].map { (id: Self.id($0), position: Self.position(UInt32($0)), seq: $0 * 10) }
+        index.restore(lost, [(frame: Self.outcome(7, of: 2), seq: 25)])
+        #expect(index.count == 4 && index.position(Self.id(2)) == Self.position(2))
+        #expect(index.outcomes(Self.id(2)).count == 1)
+        #expect(index.newest(limit: 9).map(\.seq) == [50, 40, 30, 20], "in order, as if never shipped")
+        index.shipped(through: 30)
+        #expect(index.count == 2 && index.outcomes(Self.id(2)).isEmpty && index.position(Self.id(4)) != nil)
+    }
+
     @Test func newestFirst() {
         let index = Self.filled()
         #expect(index.newest(limit: 2).map(\.seq) == [50, 40])

@@ -70,6 +70,10 @@ private let everything: [Observation] =
         .decisionRefused(name: "x", code: "record_not_durable"),
         .journalFlush(frames: 5, bytes: 900, nanoseconds: 300_000),
         .journalFailed(errno: 5), .shipped(rows: 9, nanoseconds: 1), .shipFailed(code: "08006"), .database(isUp: true),
+        .unshippable(table: "event", code: "sqlstate_22P05"), .shipRewound(frames: 3),
+        .eventStage(.postgres, count: 4, nanoseconds: 2_000_000),
+        .sourceEvents(source: "/s", kind: "late", total: 2),
+        .sourceLag(source: "/s", watermarkAgeMilliseconds: 1_500, p50Milliseconds: 2, p99Milliseconds: 30),
         .breaker(endpoint: "m", state: .open), .limitHit(name: "body_bytes"), .denied(code: "no_key"),
         .activated(kind: "Model", name: "m", version: 3), .failure(component: "ship", code: "poison"),
         .features(view: "v", served: 3, medianAgeSeconds: 60), .lifecycle(.ready),
@@ -94,6 +98,12 @@ struct MetricsTests {
         #expect(text.samples[#"decisiond_breaker_state{endpoint="m",state="open"}"#] == 1)
         #expect(text.samples[#"decisiond_breaker_state{endpoint="m",state="closed"}"#] == 0)
         #expect(text.samples["decisiond_resident_memory_bytes"] == 7)
+        let stage = "decisiond_event_stage_seconds_bucket{stage=\"postgres\",le="
+        #expect(text.samples[stage + "\"0.001\"}"] == 0 && text.samples[stage + "\"0.0025\"}"] == 4)
+        #expect(text.samples["decisiond_event_stage_seconds_sum{stage=\"postgres\"}"] == 0.008)
+        #expect(text.samples[#"decisiond_source_watermark_age_seconds{source="/s"}"#] == 1.5)
+        #expect(text.samples[#"decisiond_source_lag_seconds{source="/s",quantile="0.99"}"#] == 0.03)
+        #expect(text.samples[#"decisiond_source_events_total{source="/s",kind="late"}"#] == 2)
         #expect(text.types.count == Metrics.Family.allCases.count - 1)
     }
 
@@ -133,7 +143,7 @@ struct MetricsTests {
         let log = LogFile()
         for observation in everything { log.log.observe(observation, at: 1_291_195_920_000_000) }
         let lines = try log.lines()
-        #expect(lines.count == everything.count - 3 - Observation.Level.allCases.count)
+        #expect(lines.count == everything.count - 6 - Observation.Level.allCases.count)
         for line in lines {
             #expect(line["time"]?.string == "2010-12-01T09:32:00.000Z")
             #expect(line["level"]?.string != nil && line["message"]?.string != nil)

@@ -25,6 +25,16 @@ struct DecideOptions {
     var isHistoric = false
     var knownAt: KnownAt
     var deadlineNanoseconds: UInt64
+    /// Who waits for PostgreSQL.
+    var shipAck: ShipAck?
+}
+
+/// What a decision reads of its views.
+struct AssembledFeatures: Sendable {
+    /// By the decision's feature uses, one value per feature of the view.
+    var values: [[FeatureValue]]
+    /// Events up to this journal position are in them.
+    var seq: Int64
 }
 
 /// A decision on its way to the disk: answers when its record is durable.
@@ -72,16 +82,18 @@ final class DecidePipeline: Sendable {
     /// - Parameters:
     ///   - entry: the decision.
     ///   - inputs: one value per declared input.
+    ///   - assembled: the features that the decision uses.
     ///   - maskedInputs: inputs that the caller may not read back.
     /// - Throws: a problem, in which case nothing was recorded.
     func decide(
-        _ entry: DecisionEntry, inputs: [Value], options: DecideOptions, claim: IdempotencyClaim?, principal: String,
-        traceID: String?, maskedInputs: Set<String>, snapshot: Snapshot, receivedNanoseconds: UInt64,
+        _ entry: DecisionEntry, inputs: [Value], assembled: AssembledFeatures, options: DecideOptions,
+        claim: IdempotencyClaim?, principal: String, traceID: String?, maskedInputs: Set<String>, snapshot: Snapshot,
+        receivedNanoseconds: UInt64,
         responder: Responder, _ workspace: DecideWorkspace
     ) throws(Problem) -> DecisionResult {
         let decision = entry.decision
         let now = clock.now()
-        let (features, featuresSeq) = try assemble(entry, inputs, options, workspace)
+        let (features, featuresSeq) = (assembled.values, assembled.seq)
         var steps = LiveSteps(clock: LoopClock(), deadlineNanoseconds: options.deadlineNanoseconds)
         let result = decision.evaluate(
             inputs: inputs, features: features, models: { snapshot.models[$0] ?? .withdrawn }, steps: &steps,
@@ -109,14 +121,15 @@ final class DecidePipeline: Sendable {
             visible.withBytes { DecisionAnswer.body(facts, result: $0, latency, to: &body) }
         }
         try append(
-            facts, featuresOffset: written.featuresOffset, claim: claim, body: body.unfinished(), responder: responder,
-            workspace)
+            facts, featuresOffset: written.featuresOffset, claim: claim, body: body.unfinished(),
+            shipAck: options.shipAck, responder: responder, workspace)
         return result
     }
 
-    private func assemble(
+    /// The features that a decision uses, from memory; nil when memory does not hold them all: `HistoryReader` does.
+    func assemble(
         _ entry: DecisionEntry, _ inputs: [Value], _ options: DecideOptions, _ workspace: DecideWorkspace
-    ) throws(Problem) -> (values: [[FeatureValue]], seq: Int64) {
+    ) -> AssembledFeatures? {
         var values: [[FeatureValue]] = []
         var seq: Int64 = 0
         for (use, view) in entry.views.enumerated() {
@@ -127,23 +140,19 @@ final class DecidePipeline: Sendable {
             }
             state.features.read(
                 key, view.plan, asOf: options.asOfMicros, knownAt: options.knownAt, into: &workspace.vector)
-            if case .historyUnavailable = workspace.vector.status {
-                throw Problem(
-                    503, "history_unavailable",
-                    "Memory does not reach back to as_of for this entity, and history cannot be read.", retryAfter: 5)
-            }
+            guard workspace.vector.status == .complete else { return nil }
             values.append(
                 view.serve(
                     workspace.vector.values, asOf: options.asOfMicros,
                     lastEventTime: workspace.vector.lastEventTimes.first ?? nil))
             seq = max(seq, workspace.vector.featuresSeq)
         }
-        return (values, seq)
+        return AssembledFeatures(values: values, seq: seq)
     }
 
     private func append(
-        _ facts: RecordFacts, featuresOffset: Int, claim: IdempotencyClaim?, body: [UInt8], responder: Responder,
-        _ workspace: DecideWorkspace
+        _ facts: RecordFacts, featuresOffset: Int, claim: IdempotencyClaim?, body: [UInt8], shipAck: ShipAck?,
+        responder: Responder, _ workspace: DecideWorkspace
     ) throws(Problem) {
         workspace.writer.bytes.removeAll(keepingCapacity: true)
         var (name, key) = (facts.decision.name, facts.entity)
@@ -159,8 +168,10 @@ final class DecidePipeline: Sendable {
             }
         }
         let batch = FrameBatch(capacity: workspace.writer.bytes.count + 64)
-        batch.context = DecideAck(
+        let pending = DecideAck(
             responder: responder, body: body, claim: claim, idempotency: state.idempotency)
+        pending.shipAck = shipAck
+        batch.context = pending
         batch.add(type: FrameType.decision.rawValue, payload: workspace.writer.bytes)
         if case .refused(let reason) = journal.append(batch) { throw Problem.journal(reason.rawValue) }
     }

@@ -1,3 +1,4 @@
+import Contracts
 import Decisions
 import FEEL
 import Features
@@ -123,20 +124,5 @@ struct FeatureViewDefinition: Sendable {
     static let durationHelp = "a whole number and a unit: s, m, h, d or w"
 
     /// Microseconds of a text such as `90d`; nil for anything else.
-    static func duration(_ text: String) -> Int64? {
-        guard let unit = text.last, text.first?.isNumber == true, let count = Int64(text.dropLast()), count > 0 else {
-            return nil
-        }
-        let seconds: Int64
-        switch unit {
-        case "s": seconds = 1
-        case "m": seconds = 60
-        case "h": seconds = 3600
-        case "d": seconds = 86_400
-        case "w": seconds = 604_800
-        default: return nil
-        }
-        let (micros, overflow) = count.multipliedReportingOverflow(by: seconds * 1_000_000)
-        return overflow ? nil : micros
-    }
+    static func duration(_ text: String) -> Int64? { Contract.duration(text) }
 }

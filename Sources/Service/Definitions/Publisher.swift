@@ -147,7 +147,7 @@ final class Publisher: Sendable {
             let (active, retired) = state.history.current()
             var next = active
             for item in fresh { next[item.definition.key] = item.definition }
-            let snapshot = try compile(next, retired, problems, pointers, isDryRun: change.isDryRun)
+            let snapshot = try compile(next, retired, problems, pointers)
             try checkLockout(snapshot, caller)
             if change.isDryRun || fresh.isEmpty { return Self.report(planned, isDryRun: change.isDryRun) }
             guard let connection else { throw Problem.needsPostgres }
@@ -170,7 +170,8 @@ final class Publisher: Sendable {
             if key.kind == .model { retired[key] = gone }
             let problems = ProblemList()
             var compiler = SnapshotCompiler(
-                artifacts: artifacts, store: state.features, zones: zones, previous: state.snapshot, problems: problems)
+                artifacts: artifacts, store: state.features, zones: zones, previous: state.snapshot, problems: problems,
+                isReady: state.history.isReady(view:version:))
             guard let snapshot = compiler.compile(active, retired: retired, isLenient: false) else {
                 throw Problem(
                     409, "in_use", "Other definitions use this one; retire or change them first.",
@@ -278,15 +279,14 @@ final class Publisher: Sendable {
 
     private func compile(
         _ next: [DefinitionKey: Definition], _ retired: [DefinitionKey: Definition], _ problems: ProblemList,
-        _ pointers: [DefinitionKey: String], isDryRun: Bool
+        _ pointers: [DefinitionKey: String]
     ) throws(Problem) -> Snapshot {
         var compiler = SnapshotCompiler(
             artifacts: artifacts, store: state.features, zones: zones, previous: state.snapshot, problems: problems,
-            pointers: pointers)
+            pointers: pointers, isReady: state.history.isReady(view:version:))
         guard let snapshot = compiler.compile(next, retired: retired, isLenient: false) else {
             throw Self.refusal(problems)
         }
-        if isDryRun { compiler.unbind() }
         return snapshot
     }
 

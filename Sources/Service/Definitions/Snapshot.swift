@@ -57,13 +57,20 @@ final class ViewEntry: Sendable {
     let plan: FeaturePlan
     /// What this version served lately.
     let statistics: FeatureStatistics
+    private let store: FeatureStore
 
-    init(definition: FeatureViewDefinition, view: FeatureView, index: Int, plan: FeaturePlan) {
+    init(definition: FeatureViewDefinition, view: FeatureView, index: Int, plan: FeaturePlan, store: FeatureStore) {
         self.definition = definition
         self.view = view
         self.index = index
         self.plan = plan
         statistics = FeatureStatistics(features: view.featureCount + definition.onDemand.features.count)
+        self.store = store
+    }
+
+    /// With the last snapshot that names the view goes its memory.
+    deinit {
+        store.release(view: index)
     }
 
     /// What decisions need to know of it.
@@ -112,14 +119,21 @@ final class Snapshot: Sendable {
     let contracts: [String: ContractEntry]
     /// Contract of a CloudEvents type.
     let contractsByType: [String: ContractEntry]
+    /// Served views: of a changed one that is still being filled, the version before.
     let views: [String: ViewEntry]
+    /// Views that are being filled: fed, not served.
+    let building: [String: ViewEntry]
     let models: [String: ModelState]
     let decisions: [String: DecisionEntry]
+    /// Decisions that cannot answer before a view is filled, with its name.
+    let waiting: [String: String]
     let measures: [String: MeasureDefinition]
     let kpis: [String: KPIDefinition]
     let policies: PolicySet
     /// What feeds on each contract, by its name.
     let feeds: [String: StreamFeeds]
+    /// Every view that events are applied to, served or not.
+    let fedViews: [ViewEntry]
     /// Measures over decisions.
     let decisionMeasures: [MeasureDefinition]
     /// Definitions that this binary could not compile although they were published; empty in good order.
@@ -128,11 +142,14 @@ final class Snapshot: Sendable {
     init(
         definitions: [DefinitionKey: Definition], contracts: [String: ContractEntry], views: [String: ViewEntry],
         models: [String: ModelState], decisions: [String: DecisionEntry], measures: [String: MeasureDefinition],
-        kpis: [String: KPIDefinition], policies: PolicySet, unusable: [DefinitionKey: [DocumentProblem]]
+        kpis: [String: KPIDefinition], policies: PolicySet, unusable: [DefinitionKey: [DocumentProblem]],
+        building: [String: ViewEntry] = [:], waiting: [String: String] = [:]
     ) {
         self.definitions = definitions
         self.contracts = contracts
         self.views = views
+        self.building = building
+        self.waiting = waiting
         self.models = models
         self.decisions = decisions
         self.measures = measures
@@ -145,7 +162,8 @@ final class Snapshot: Sendable {
         }
         contractsByType = byType
         var feeds: [String: StreamFeeds] = [:]
-        for view in views.values.sorted(by: { $0.definition.spec.name < $1.definition.spec.name }) {
+        fedViews = (Array(views.values) + building.values).sorted { $0.index < $1.index }
+        for view in fedViews {
             feeds[view.definition.spec.contract, default: StreamFeeds()].views.append(view)
         }
         var decisionMeasures: [MeasureDefinition] = []
@@ -157,6 +175,17 @@ final class Snapshot: Sendable {
         }
         self.feeds = feeds
         self.decisionMeasures = decisionMeasures
+    }
+
+    /// The same with one view not served any more but filled again.
+    func demoting(_ name: String) -> Snapshot {
+        guard let view = views[name] else { return self }
+        let lost = decisions.filter { $0.value.views.contains { $0 === view } }
+        return Snapshot(
+            definitions: definitions, contracts: contracts, views: views.filter { $0.key != name }, models: models,
+            decisions: decisions.filter { lost[$0.key] == nil }, measures: measures, kpis: kpis, policies: policies,
+            unusable: unusable, building: building.merging([name: view]) { $1 },
+            waiting: waiting.merging(lost.mapValues { _ in name }) { $1 })
     }
 
     /// A daemon that knows no definition yet: the built-in rules only.

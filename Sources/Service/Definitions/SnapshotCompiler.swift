@@ -18,19 +18,26 @@ struct SnapshotCompiler {
     private let pointers: [DefinitionKey: String]
     private var current: [DefinitionKey: Definition] = [:]
     private var contracts: [String: ContractEntry] = [:]
+    /// The views of these definitions, whether they are served yet or not: what decisions are checked against.
+    private var targets: [String: ViewEntry] = [:]
     private var views: [String: ViewEntry] = [:]
-    private var added: [Int] = []
+    private var building: [String: ViewEntry] = [:]
+    private let isReady: (_ view: String, _ version: Int) -> Bool
     private var models: [String: ModelState] = [:]
     private var modelInterfaces: [String: ModelInterface] = [:]
     private var decisions: [String: DecisionEntry] = [:]
+    private var decisionSpecs: [String: DecisionSpec] = [:]
+    private var waiting: [String: String] = [:]
     private var measures: [String: MeasureDefinition] = [:]
     private var kpis: [String: KPIDefinition] = [:]
     private var policies: [Policy] = []
     private var unusable: [DefinitionKey: [DocumentProblem]] = [:]
 
+    /// - Parameter isReady: whether a version of a view has every event that it should; one that has not is fed, not served.
     init(
         artifacts: ArtifactStore, store: FeatureStore, zones: ZoneFiles, previous: Snapshot,
-        problems: ProblemList = ProblemList(), pointers: [DefinitionKey: String] = [:]
+        problems: ProblemList = ProblemList(), pointers: [DefinitionKey: String] = [:],
+        isReady: @escaping (_ view: String, _ version: Int) -> Bool = { _, _ in true }
     ) {
         self.artifacts = artifacts
         self.store = store
@@ -38,6 +45,7 @@ struct SnapshotCompiler {
         self.previous = previous
         self.problems = problems
         self.pointers = pointers
+        self.isReady = isReady
     }
 
     /// Compiles all of `definitions`.
@@ -46,7 +54,7 @@ struct SnapshotCompiler {
     ///   - definitions: active versions.
     ///   - retired: last versions of retired models, which decisions may still name.
     ///   - isLenient: at recovery a definition that does not compile is set aside instead of failing the whole.
-    /// - Returns: nil when there were problems; nothing was bound to the store then.
+    /// - Returns: nil when there were problems; what was added to the store goes with its entries.
     mutating func compile(
         _ definitions: [DefinitionKey: Definition], retired: [DefinitionKey: Definition], isLenient: Bool
     ) -> Snapshot? {
@@ -66,14 +74,14 @@ struct SnapshotCompiler {
         }
         let policySet = self.policySet()
         guard isLenient || problems.isEmpty else {
-            unbind()
             return nil
         }
         var kept = definitions
         for (key, definition) in retired where kept[key] == nil { kept[key] = definition }
         return Snapshot(
             definitions: kept.filter { definitions[$0.key] != nil }, contracts: contracts, views: views, models: models,
-            decisions: decisions, measures: measures, kpis: kpis, policies: policySet, unusable: unusable)
+            decisions: decisions, measures: measures, kpis: kpis, policies: policySet, unusable: unusable,
+            building: building, waiting: waiting)
     }
 
     private func policySet() -> PolicySet {
@@ -83,11 +91,6 @@ struct SnapshotCompiler {
             for issue in error.issues { problems.add("/definitions" + issue.pointer, issue.code, issue.message) }
             return .none
         }
-    }
-
-    /// Takes back what was added to the store for a snapshot that is not going to be used.
-    func unbind() {
-        for index in added { store.remove(view: index) }
     }
 
     private mutating func compile(_ definition: Definition, isLenient: Bool) {
@@ -194,7 +197,7 @@ struct SnapshotCompiler {
         case .contract(let name): return contracts[name].flatMap { $0.isReference ? nil : $0.schema }
         case .decisions(nil): return StreamSchema(decisions: [], outputs: [])
         case .decisions(let name?):
-            guard let spec = decisions[name]?.decision.spec else { return nil }
+            guard let spec = decisionSpecs[name] else { return nil }
             return StreamSchema(
                 decisions: spec.inputs.map { ($0.name, $0.type, $0.classification) },
                 outputs: spec.outputs.map { ($0.name, $0.type) })
@@ -202,26 +205,45 @@ struct SnapshotCompiler {
     }
 
     private mutating func compileView(_ definition: Definition, _ pointer: String) {
-        if let known = previous.views[definition.key.name], known.definition.spec.version == definition.version {
-            views[definition.key.name] = known
-            return
+        let known = [previous.views[definition.key.name], previous.building[definition.key.name]].compactMap { $0 }
+        if let same = known.first(where: { $0.definition.spec.version == definition.version }) {
+            return use(same)
         }
         let contracts = contracts
         let parsed = FeatureViewDefinition.parse(definition, at: pointer, problems) { name in
             contracts[name]?.eventSchema
         }
         guard let parsed else { return }
-        do {
+        do throws(FeatureError) {
             let view = try FeatureView.compile(parsed.spec)
-            let index = store.add(view)
-            added.append(index)
-            views[definition.key.name] = ViewEntry(
-                definition: parsed, view: view, index: index, plan: try store.plan(view: index))
+            let index = store.add(
+                view, canSpill: parsed.isIndexedBySubject,
+                isFilling: !isReady(definition.key.name, definition.version))
+            let plan: FeaturePlan
+            do throws(FeatureError) {
+                plan = try store.plan(view: index)
+            } catch {
+                store.release(view: index)
+                throw error
+            }
+            use(ViewEntry(definition: parsed, view: view, index: index, plan: plan, store: store))
         } catch {
             for issue in error.issues {
                 problems.add(pointer + "/spec" + issue.pointer, issue.code.rawValue, issue.message)
             }
         }
+    }
+
+    /// Serves a view that has every event; one that has not is fed, and the version before goes on answering.
+    private mutating func use(_ view: ViewEntry) {
+        let spec = view.definition.spec
+        targets[spec.name] = view
+        if isReady(spec.name, spec.version) {
+            views[spec.name] = view
+            return
+        }
+        building[spec.name] = view
+        if let before = previous.views[spec.name], before !== view { views[spec.name] = before }
     }
 
     private mutating func compileModel(_ definition: Definition, _ pointer: String, isLenient: Bool) {
@@ -261,12 +283,34 @@ struct SnapshotCompiler {
     private mutating func compileDecision(_ definition: Definition, _ pointer: String) {
         let place = pointer + definition.specPointer
         guard let spec = DecisionSpec.parse(definition.spec, at: place, problems) else { return }
-        let (views, interfaces) = (views, modelInterfaces)
+        guard let entry = decision(definition, spec, place, problems, targets) else { return }
+        let name = definition.key.name
+        decisionSpecs[name] = spec
+        guard let missing = entry.views.first(where: { building[$0.definition.spec.name] === $0 }) else {
+            decisions[name] = entry
+            return
+        }
+        // Until the view is filled: this decision on the version of the view before, else the decision before.
+        if let before = decision(definition, spec, place, ProblemList(), views) {
+            decisions[name] = before
+        } else if let before = previous.decisions[name],
+            before.views.allSatisfy({ views[$0.definition.spec.name] === $0 })
+        {
+            decisions[name] = before
+        } else {
+            waiting[name] = missing.definition.spec.name
+        }
+    }
+
+    private func decision(
+        _ definition: Definition, _ spec: DecisionSpec, _ place: String, _ problems: ProblemList,
+        _ views: [String: ViewEntry]
+    ) -> DecisionEntry? {
+        let interfaces = modelInterfaces
         let compiled = DecisionCompiler.compile(
             name: definition.key.name, version: definition.version, spec: spec, at: place, problems,
             views: { views[$0]?.interface }, models: { interfaces[$0] })
-        guard let compiled else { return }
-        decisions[definition.key.name] = DecisionEntry(
-            decision: compiled, views: compiled.views.compactMap { views[$0.name] })
+        guard let compiled else { return nil }
+        return DecisionEntry(decision: compiled, views: compiled.views.compactMap { views[$0.name] })
     }
 }

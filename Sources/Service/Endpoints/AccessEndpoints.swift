@@ -211,8 +211,9 @@ extension ServiceHandler {
             ])
         }
         let wantsOpen = state == "open"
-        guard violationClass.map({ Violation.Class(rawValue: $0) != nil }) ?? true else {
-            let known = Violation.Class.allCases.map(\.rawValue).joined(separator: ", ")
+        let classes = Violation.Class.allCases.map(\.rawValue) + [ShipTransaction.violationClass]
+        guard violationClass.map({ classes.contains($0) }) ?? true else {
+            let known = classes.joined(separator: ", ")
             throw Problem.invalid([
                 DocumentProblem(pointer: "/query/class", code: "value_not_allowed", message: "one of \(known)")
             ])

@@ -6,32 +6,88 @@ import HTTP
 import JSON
 import Journal
 
+/// One call of a decision, read and claimed.
+struct DecideCall: Sendable {
+    let entry: DecisionEntry
+    let inputs: [Value]
+    let options: DecideOptions
+    let claim: IdempotencyClaim?
+    let receivedNanoseconds: UInt64
+}
+
 extension ServiceHandler {
     /// `POST /v1/decide/{decision}`: inputs in, an answer with reasons out, its record durable before it leaves.
     func postDecision(
         _ request: Request, _ route: RequestRoute, _ responder: Responder, _ workspaces: Pool<DecideWorkspace>
     ) throws(Problem) {
         let name = route.parameter("decision")
-        guard let entry = route.snapshot.decisions[name] else { throw Problem.unknown("decision", "unknown_decision") }
+        guard let entry = route.snapshot.decisions[name] else { throw missingDecision(name, route.snapshot) }
         try workspaces.with { (workspace) throws(Problem) in
-            let (inputs, options) = try read(request, route, entry, workspace)
+            var (inputs, options) = try read(request, route, entry, workspace)
             request.deadlineNanoseconds = options.deadlineNanoseconds
+            options.shipAck = route.ack.oneBatch()
             let claim = try claim(request, route)
             if let claim, try answerFromClaim(claim, route, entry, responder, options) { return }
+            let received = request.head.receivedNanoseconds
+            let call = DecideCall(
+                entry: entry, inputs: inputs, options: options, claim: claim, receivedNanoseconds: received)
+            guard let assembled = service.decide.assemble(entry, inputs, options, workspace) else {
+                return try decideBeyondMemory(call, route, responder, workspaces)
+            }
+            try decide(call, assembled, route, responder, workspace)
+        }
+    }
+
+    private func missingDecision(_ name: String, _ snapshot: Snapshot) -> Problem {
+        guard let view = snapshot.waiting[name] else { return Problem.unknown("decision", "unknown_decision") }
+        return Problem.building(view, snapshot.building[view].flatMap { service.backFill.progress(of: $0) })
+    }
+
+    private func decide(
+        _ call: DecideCall, _ assembled: AssembledFeatures, _ route: RequestRoute, _ responder: Responder,
+        _ workspace: DecideWorkspace
+    ) throws(Problem) {
+        do throws(Problem) {
+            let result = try service.decide.decide(
+                call.entry, inputs: call.inputs, assembled: assembled, options: call.options, claim: call.claim,
+                principal: route.principal, traceID: route.traceID, maskedInputs: maskedInputs(route, call.entry),
+                snapshot: route.snapshot, receivedNanoseconds: call.receivedNanoseconds, responder: responder,
+                workspace)
+            service.observe(
+                .decision(
+                    name: call.entry.decision.name, step: result.fallback?.step ?? 0,
+                    cause: result.fallback?.cause ?? "",
+                    nanoseconds: Int64(MonotonicClock.nanoseconds() &- call.receivedNanoseconds)))
+        } catch {
+            if let claim = call.claim { service.state.idempotency.release(claim) }
+            throw error
+        }
+    }
+
+    /// Decides on a query worker, with features that memory does not hold; the connection stays suspended.
+    private func decideBeyondMemory(
+        _ call: DecideCall, _ route: RequestRoute, _ responder: Responder, _ workspaces: Pool<DecideWorkspace>
+    ) throws(Problem) {
+        let isQueued = service.readHistory { connection in
             do throws(Problem) {
-                let result = try service.decide.decide(
-                    entry, inputs: inputs, options: options, claim: claim, principal: route.principal,
-                    traceID: route.traceID, maskedInputs: maskedInputs(route, entry), snapshot: route.snapshot,
-                    receivedNanoseconds: request.head.receivedNanoseconds, responder: responder, workspace)
-                service.observe(
-                    .decision(
-                        name: name, step: result.fallback?.step ?? 0, cause: result.fallback?.cause ?? "",
-                        nanoseconds: Int64(MonotonicClock.nanoseconds() &- request.head.receivedNanoseconds)))
+                try workspaces.with { (workspace) throws(Problem) in
+                    let assembled: AssembledFeatures
+                    do throws(Problem) {
+                        assembled = try self.service.history.assemble(
+                            call.entry, call.inputs, call.options, connection, into: &workspace.vector)
+                    } catch {
+                        if let claim = call.claim { self.service.state.idempotency.release(claim) }
+                        throw error
+                    }
+                    try self.decide(call, assembled, route, responder, workspace)
+                }
             } catch {
-                if let claim { service.state.idempotency.release(claim) }
-                throw error
+                responder.respond(error.response)
             }
         }
+        if isQueued { return }
+        if let claim = call.claim { service.state.idempotency.release(claim) }
+        throw Problem(503, "busy", "Too many reads of history are waiting.", retryAfter: 1)
     }
 
     private func read(
@@ -133,10 +189,10 @@ extension ServiceHandler {
         case .claimed: return false
         case .payloadDiffers: throw Self.payloadDiffers
         case .done(let position):
-            responder.respond(try decisionAnswer(at: position, route))
+            respond(responder, try decisionAnswer(at: position, route), route, at: position)
             return true
         case .inFlight:
-            waitForClaim(claim, responder, until: options.deadlineNanoseconds) { position throws(Problem) in
+            waitForClaim(claim, route, responder, until: options.deadlineNanoseconds) { position throws(Problem) in
                 try self.decisionAnswer(at: position, route)
             }
             return true
@@ -148,7 +204,7 @@ extension ServiceHandler {
 
     /// Waits on a bulk thread until the first request with the key is durable, then answers from it.
     func waitForClaim(
-        _ claim: IdempotencyClaim, _ responder: Responder, until deadline: UInt64,
+        _ claim: IdempotencyClaim, _ route: RequestRoute, _ responder: Responder, until deadline: UInt64,
         _ answer: @escaping @Sendable (JournalPosition) throws(Problem) -> Response
     ) {
         let service = service
@@ -156,7 +212,7 @@ extension ServiceHandler {
             while MonotonicClock.nanoseconds() < deadline {
                 if case .done(let position) = service.state.idempotency.claim(claim, nowMicros: service.clock.now()) {
                     do throws(Problem) {
-                        responder.respond(try answer(position))
+                        self.respond(responder, try answer(position), route, at: position)
                     } catch {
                         responder.respond(error.response)
                     }
@@ -187,7 +243,7 @@ extension ServiceHandler {
     /// `GET /v1/decide/{decision}/health`: which step of every model node would answer now.
     func decisionHealth(_ route: RequestRoute) throws(Problem) -> Response {
         let name = route.parameter("decision")
-        guard let entry = route.snapshot.decisions[name] else { throw Problem.unknown("decision", "unknown_decision") }
+        guard let entry = route.snapshot.decisions[name] else { throw missingDecision(name, route.snapshot) }
         var isDegraded = false
         var nodes = JSONWriter()
         nodes.beginArray()

@@ -64,6 +64,7 @@ extension ServiceHandler {
         do {
             let rows = try connection.query(ServiceStatements.record, [.uuid(id.uint128)])
             guard rows.rowCount == 1, let bytes = try rows.bytes(0, 1), let seq = try rows.int64(0, 0) else {
+                if let record = try unshippableRecord(id, connection) { return record }
                 throw Problem(404, "unknown_record", "There is no DecisionRecord of this id.")
             }
             return FoundRecord(bytes: bytes, seq: UInt64(seq), isFromPostgres: true)
@@ -72,6 +73,16 @@ extension ServiceHandler {
         } catch {
             throw Problem.needsPostgres
         }
+    }
+
+    /// A record whose row PostgreSQL refused: its frame is in quarantine.
+    private func unshippableRecord(
+        _ id: RecordID, _ connection: PostgresConnection
+    ) throws(PostgresError) -> FoundRecord? {
+        let rows = try connection.query(ServiceStatements.unshippableRecord, [.text(id.text)])
+        guard rows.rowCount == 1, let raw = try rows.bytes(0, 1), let seq = try rows.int64(0, 0) else { return nil }
+        let bytes = raw.withUnsafeBytes { raw in (try? DecisionFrame.decode(raw)).map { [UInt8]($0.record) } }
+        return bytes.map { FoundRecord(bytes: $0, seq: UInt64(seq), isFromPostgres: true) }
     }
 
     /// Reads the record of a decision frame in the journal.

@@ -112,7 +112,10 @@ extension ServiceHandler {
         return Response.json(200, writer.bytes)
     }
 
-    private static func writeEnvelope(_ definition: Definition, _ writer: inout JSONWriter, document: Bool = false) {
+    private static func writeEnvelope(
+        _ definition: Definition, _ writer: inout JSONWriter, document: Bool = false,
+        fill: (isReady: Bool, progress: FillProgress)? = nil
+    ) {
         writer.beginObject()
         writer.key("kind")
         writer.string(definition.key.kind.rawValue)
@@ -130,7 +133,32 @@ extension ServiceHandler {
             writer.key("document")
             definition.document.write(to: &writer)
         }
+        if let fill {
+            writer.key("fill")
+            writer.beginObject()
+            writer.key("state")
+            writer.string(fill.isReady ? "ready" : "building")
+            writer.key("events")
+            writer.integer(fill.progress.events)
+            writer.key("position")
+            writer.integer(fill.progress.position)
+            writer.key("through")
+            writer.integer(fill.progress.through)
+            writer.endObject()
+        }
         writer.endObject()
+    }
+
+    /// Whether a view has every stored event, and how far it is.
+    private func fill(_ entry: DefinitionHistory.Entry) -> (isReady: Bool, progress: FillProgress) {
+        let through = Int64(entry.fromSeq)
+        let building = service.state.snapshot.building[entry.definition.key.name]
+        let progress = building.flatMap { service.backFill.progress(of: $0) } ?? FillProgress(through: through)
+        switch entry.readiness {
+        case .building: return (false, progress)
+        case .fromTheStart: return (true, FillProgress(events: 0, position: through, through: through))
+        case .filled(let events): return (true, FillProgress(events: events, position: through, through: through))
+        }
     }
 
     private func getDefinition(_ request: Request, _ route: RequestRoute) throws(Problem) -> Response {
@@ -142,7 +170,8 @@ extension ServiceHandler {
             guard last.toSeq == nil else {
                 throw Problem(404, "retired_definition", "The definition is retired; its versions are still listed.")
             }
-            Self.writeEnvelope(last.definition, &writer, document: true)
+            Self.writeEnvelope(
+                last.definition, &writer, document: true, fill: key.kind == .featureView ? fill(last) : nil)
             return Response(
                 status: 200, contentType: .json,
                 headers: [ResponseHeader("ETag", "\"\(last.definition.version)\"")], body: writer.bytes)

@@ -25,11 +25,12 @@ extension ServiceHandler {
         let service = service
         let pending = EventsRequest(
             pipeline: service.ingest, corrector: service.corrector, responder: responder, detail: detail,
-            bulk: service.bulk
-        ) { accepted, duplicates, quarantined in
-            service.countEvents(accepted: accepted, duplicates: duplicates, quarantined: quarantined)
+            bulk: service.bulk, memory: service.memory, shipAck: route.ack.shipAck
+        ) { tally in
+            tally.observe(into: service.metrics, at: service.clock.now())
         }
         let principal = route.principal
+        route.ack.setDeadline(request)
         if encoding != "gzip" && request.body.count <= ServiceLimits.inlineBodyBytesMax {
             try workspaces.with { (workspace) throws(Problem) in
                 let slices = try Self.slices(request.body, mediaType, workspace)
@@ -37,7 +38,9 @@ extension ServiceHandler {
             }
             return
         }
-        request.deadlineNanoseconds = request.head.receivedNanoseconds &+ Self.bulkDeadlineNanoseconds
+        if route.ack.deadlineMilliseconds == nil {
+            request.deadlineNanoseconds = request.head.receivedNanoseconds &+ Self.bulkDeadlineNanoseconds
+        }
         let body = request.bodyBytes
         let limit = service.configuration.eventsBodyBytesMax
         let isQueued = service.bulk.submit {

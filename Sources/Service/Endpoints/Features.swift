@@ -2,6 +2,23 @@ import Access
 import Features
 import HTTP
 import JSON
+import Postgres
+
+/// One read of a view's features, as asked for.
+struct FeatureRead: Sendable {
+    let view: ViewEntry
+    /// The parts of the entity's key, in the view's order.
+    let entity: [String]
+    let asOf: Int64
+    let knownAt: KnownAt
+    /// Windows that reach past `entity_events_max` are wanted, too.
+    let isComplete: Bool
+    /// `known_at` as the answer says it.
+    let knownAtText: String
+
+    /// The key as tables know it.
+    var key: String { EntityKey.encode(entity) }
+}
 
 extension ServiceHandler {
     /// `GET /v1/features/{view}?customer=...&as_of=&known_at=`: every feature of one entity.
@@ -9,11 +26,12 @@ extension ServiceHandler {
         _ request: Request, _ route: RequestRoute, _ responder: Responder, _ workspaces: Pool<DecideWorkspace>
     ) throws(Problem) {
         let name = route.parameter("view")
-        guard let view = route.snapshot.views[name] else { throw Problem.unknown("feature view", "unknown_view") }
+        guard let view = route.snapshot.views[name] else { throw missingView(name, route.snapshot) }
         let parts = view.definition.spec.entityParts.map(\.name)
         var keys: [String: String] = [:]
         var asOf: Int64?
         var knownAtText: String?
+        var isComplete = false
         var problems: [DocumentProblem] = []
         request.head.forEachQueryParameter { key, value in
             switch key {
@@ -21,12 +39,19 @@ extension ServiceHandler {
                 asOf = Timestamp.parse(value)
                 if asOf == nil { problems.append(Self.timeProblem("as_of")) }
             case "known_at": knownAtText = value
+            case "complete":
+                isComplete = value == "true"
+                if value != "true" && value != "false" {
+                    problems.append(
+                        DocumentProblem(
+                            pointer: "/query/complete", code: "value_not_allowed", message: "true or false"))
+                }
             case _ where parts.contains(key): keys[key] = value
             default:
                 problems.append(
                     DocumentProblem(
                         pointer: "/query/\(key)", code: "unknown_parameter",
-                        message: "parameters are \(parts.joined(separator: ", ")), as_of and known_at"))
+                        message: "parameters are \(parts.joined(separator: ", ")), as_of, known_at and complete"))
             }
         }
         for part in parts where keys[part, default: ""].isEmpty {
@@ -48,24 +73,59 @@ extension ServiceHandler {
         {
             throw refused
         }
-        let disclosed = disclosed(view, route)
-        let body = try workspaces.with { (workspace) throws(Problem) in
+        let read = FeatureRead(
+            view: view, entity: entity, asOf: time, knownAt: knownAt, isComplete: isComplete,
+            knownAtText: knownAtText ?? asOf.map { Timestamp.text($0) } ?? "latest")
+        try workspaces.with { (workspace) throws(Problem) in
             service.state.features.read(
-                EntityKey.encode(entity), view.plan, asOf: time, knownAt: knownAt, into: &workspace.vector)
-            if case .historyUnavailable = workspace.vector.status {
-                throw Problem(
-                    503, "history_unavailable", "Memory does not reach back to as_of for this entity.", retryAfter: 5)
+                read.key, view.plan, asOf: time, knownAt: knownAt, into: &workspace.vector)
+            if workspace.vector.status != .complete || (isComplete && workspace.vector.isTruncated) {
+                request.deadlineNanoseconds =
+                    request.head.receivedNanoseconds &+ UInt64(ServiceLimits.historyMillisecondsMax) &* 1_000_000
+                return try readFromHistory(read, route, responder, workspaces)
             }
-            let known = knownAtText ?? asOf.map { Timestamp.text($0) } ?? "latest"
-            return Self.body(disclosed, workspace.vector, entity, time, known)
+            answer(read, workspace.vector, route, responder)
         }
-        if disclosed.isPersonal {
+    }
+
+    /// Reads on a query worker what memory does not hold; the connection stays suspended.
+    private func readFromHistory(
+        _ read: FeatureRead, _ route: RequestRoute, _ responder: Responder, _ workspaces: Pool<DecideWorkspace>
+    ) throws(Problem) {
+        // The rest of the time is for the answer.
+        let deadline = PostgresDeadline.after(.milliseconds(ServiceLimits.historyMillisecondsMax * 9 / 10))
+        let isQueued = service.readHistory { connection in
+            do throws(Problem) {
+                try workspaces.with { (workspace) throws(Problem) in
+                    try self.service.history.read(
+                        read.view, read.key, asOf: read.asOf, knownAt: read.knownAt, complete: read.isComplete,
+                        connection, until: deadline, into: &workspace.vector)
+                    self.answer(read, workspace.vector, route, responder)
+                }
+            } catch {
+                responder.respond(error.response)
+            }
+        }
+        if !isQueued { throw Problem(503, "busy", "Too many reads of history are waiting.", retryAfter: 1) }
+    }
+
+    private func answer(
+        _ read: FeatureRead, _ vector: FeatureVector, _ route: RequestRoute, _ responder: Responder
+    ) {
+        let view = disclosed(read.view, route)
+        let body = Self.body(view, vector, read.entity, read.asOf, read.knownAtText)
+        if view.isPersonal {
             service.answerLogged(
                 responder, Response.json(200, body), route, action: "features.read",
-                entries: [(disclosed.resource, disclosed.masked)])
+                entries: [(view.resource, view.masked)])
         } else {
             responder.respond(Response.json(200, body))
         }
+    }
+
+    private func missingView(_ name: String, _ snapshot: Snapshot) -> Problem {
+        guard let view = snapshot.building[name] else { return Problem.unknown("feature view", "unknown_view") }
+        return Problem.building(name, service.backFill.progress(of: view))
     }
 
     /// Reads `known_at`: `latest`, a time, or absent: `as_of` where that is given, else everything.

@@ -33,6 +33,7 @@ extension ServiceHandler {
         guard let decisionID = RecordID(route.parameter("id")) else {
             throw Problem(404, "unknown_record", "A record's id is a UUID.")
         }
+        route.ack.setDeadline(request)
         let outcome = try readOutcome(request)
         if let position = service.state.records.position(decisionID) {
             try authorize(route, record: try record(at: position))
@@ -43,26 +44,25 @@ extension ServiceHandler {
             case .claimed: break
             case .payloadDiffers: throw Self.payloadDiffers
             case .done(let position):
-                responder.respond(try outcomeAnswer(at: position))
+                respond(responder, try outcomeAnswer(at: position), route, at: position)
                 return
             case .inFlight:
-                waitForClaim(claim, responder, until: request.deadlineNanoseconds) { position throws(Problem) in
+                waitForClaim(claim, route, responder, until: request.deadlineNanoseconds) { position throws(Problem) in
                     try self.outcomeAnswer(at: position)
                 }
                 return
             }
         }
-        let principal = route.principal
         if service.state.records.position(decisionID) != nil {
             // Releases the claim when the journal does not take the frame.
-            try append(outcome, decisionID, principal, claim, responder)
+            try append(outcome, decisionID, route, claim, responder)
             return
         }
         // Not in memory: PostgreSQL knows whether there is such a decision.
         service.query(responder) { (connection) throws(Problem) in
             do throws(Problem) {
                 _ = try self.findPermitted(decisionID, route, connection)
-                try self.append(outcome, decisionID, principal, claim, responder)
+                try self.append(outcome, decisionID, route, claim, responder)
                 return (nil, [])
             } catch {
                 if let claim { self.service.state.idempotency.release(claim) }
@@ -105,7 +105,7 @@ extension ServiceHandler {
     }
 
     private func append(
-        _ outcome: Outcome, _ decisionID: RecordID, _ principal: String, _ claim: IdempotencyClaim?,
+        _ outcome: Outcome, _ decisionID: RecordID, _ route: RequestRoute, _ claim: IdempotencyClaim?,
         _ responder: Responder
     ) throws(Problem) {
         let now = service.clock.now()
@@ -128,11 +128,13 @@ extension ServiceHandler {
         let body = writer.bytes
         var frame = ByteWriter()
         OutcomeFrame(
-            id: id, decisionID: decisionID, atMicros: now, principal: principal, claim: claim, body: body
+            id: id, decisionID: decisionID, atMicros: now, principal: route.principal, claim: claim, body: body
         ).encode(into: &frame)
         let batch = FrameBatch(capacity: frame.bytes.count + 64)
-        batch.context = OutcomeAck(
+        let pending = OutcomeAck(
             responder: responder, body: body, claim: claim, idempotency: service.state.idempotency)
+        pending.shipAck = route.ack.oneBatch()
+        batch.context = pending
         batch.add(type: FrameType.outcome.rawValue, payload: frame.bytes)
         if case .refused(let reason) = service.journal.append(batch) {
             if let claim { service.state.idempotency.release(claim) }

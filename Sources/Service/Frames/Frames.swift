@@ -20,6 +20,8 @@ enum FrameType: UInt8, Sendable, CaseIterable {
     case key = 8
     /// An event that replaces or takes back an earlier one of its source.
     case correction = 9
+    /// A feature view has every stored event: from here on it is served.
+    case viewReady = 10
 }
 
 /// An accepted event as the journal holds it. Slices live as long as the frame's bytes.

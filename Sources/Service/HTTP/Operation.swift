@@ -5,7 +5,7 @@ import Telemetry
 /// a raw value is the operation's `operationId`.
 enum Operation: String, Sendable, CaseIterable {
     case getHealth, getReadiness, getMetrics, getOpenAPI, getAuthzenConfiguration
-    case postEvents, listQuarantine
+    case postEvents, listQuarantine, listSources
     case getFeatures, queryFeatures, getFeatureStatistics
     case postDecision, getDecisionRecord, listDecisionRecords, replayDecisionRecord, postOutcome, getDecisionHealth
     case getKPI, listKPIs, queryMeasures, getQuality, listQuality
@@ -25,6 +25,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .getAuthzenConfiguration: (.get, "/.well-known/authzen-configuration")
         case .postEvents: (.post, "/v1/events")
         case .listQuarantine: (.get, "/v1/quarantine")
+        case .listSources: (.get, "/v1/sources")
         case .getFeatures: (.get, "/v1/features/{view}")
         case .queryFeatures: (.post, "/v1/features/query")
         case .getFeatureStatistics: (.get, "/v1/features/{view}/statistics")
@@ -62,7 +63,7 @@ enum Operation: String, Sendable, CaseIterable {
     var action: String? {
         switch self {
         case .getHealth, .getReadiness, .getOpenAPI, .getAuthzenConfiguration: nil
-        case .getMetrics: "operate.read"
+        case .getMetrics, .listSources: "operate.read"
         case .postEvents: "events.write"
         case .listQuarantine: "quarantine.read"
         case .getFeatures, .queryFeatures, .getFeatureStatistics: "features.read"
@@ -103,7 +104,8 @@ enum Operation: String, Sendable, CaseIterable {
         case .createKey, .listKeys, .revokeKey: "key"
         case .listAccessLog, .evaluateAccess, .evaluateAccessBatch: "access"
         case .listJobs, .getJob, .cancelJob: "job"
-        case .getHealth, .getReadiness, .getMetrics, .getOpenAPI, .getAuthzenConfiguration, .getUsage: "service"
+        case .getHealth, .getReadiness, .getMetrics, .getOpenAPI, .getAuthzenConfiguration, .getUsage, .listSources:
+            "service"
         }
     }
 
@@ -125,10 +127,13 @@ enum Operation: String, Sendable, CaseIterable {
     var queryParameters: Set<String>? {
         switch self {
         case .getFeatures: nil
-        case .postEvents: ["results"]
+        case .postEvents: AckParameters.names.union(["results"])
+        case .postOutcome: AckParameters.names
+        case .postDecision: ["ack"]
         case .listQuarantine: ["contract", "class", "code", "state", "limit", "cursor"]
         case .listDecisionRecords: ["decision", "entity", "limit", "cursor"]
         case .listAccessLog: ["principal", "action", "limit", "cursor"]
+        case .listSources: ["limit", "cursor"]
         case .getKPI: ["periods"]
         case .getQuality: ["hours"]
         case .applyDefinitions: ["dry_run"]

@@ -102,6 +102,20 @@ extension Problem {
         503, "postgres_unavailable", "This operation needs PostgreSQL, which does not answer. Retry later.",
         retryAfter: 5)
 
+    /// Features fill their memory and nothing can be spilled.
+    static let featuresMemory = Problem(
+        503, "features_memory",
+        "The memory of features is full until PostgreSQL has more of the events; nothing of this slice was taken.",
+        retryAfter: 5)
+
+    /// A view, or the view of a decision, is not filled yet.
+    static func building(_ view: String, _ progress: FillProgress?) -> Problem {
+        let known = progress.map { " \($0.events) events so far, journal position \($0.position) of \($0.through)." }
+        return Problem(
+            503, "view_building", "The feature view \(view) is being filled from stored events.\(known ?? "")",
+            retryAfter: 1)
+    }
+
     /// The journal does not take more.
     static func journal(_ reason: String) -> Problem {
         switch reason {

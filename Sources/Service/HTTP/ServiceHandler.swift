@@ -15,6 +15,8 @@ struct RequestRoute: Sendable {
     /// The definitions that this request is answered with, from start to end.
     let snapshot: Snapshot
     let traceID: String?
+    /// When the answer is owed.
+    var ack = AckParameters()
     /// The refusal that stands unless the record itself (its principal, its decision), or the resources that the body
     /// names, make a policy permit the action.
     var pendingRefusal: Problem?
@@ -81,9 +83,16 @@ final class ServiceHandler: HTTPHandler {
         switch authenticate(head) {
         case .failure(let problem): return .refuse(problem.response)
         case .success(let subject):
-            let route = RequestRoute(
+            var route = RequestRoute(
                 plan: plan, parameters: parameters, subject: subject, snapshot: service.state.snapshot,
                 traceID: traceID)
+            if head.hasQuery, plan.queryParameters?.contains("ack") == true {
+                do throws(Problem) {
+                    route.ack = try AckParameters(head, hasDatabase: service.configuration.databaseURL != nil)
+                } catch {
+                    return .refuse(error.response)
+                }
+            }
             let resource = AccessResource(
                 type: plan.resourceType, id: plan.resourceIndex.map { parameters[$0] } ?? "*")
             guard plan.operation.isAboutOneRecord || plan.operation.namesResourcesInBody else {
@@ -202,14 +211,7 @@ final class ServiceHandler: HTTPHandler {
     }
 
     func deadlineReached(_ request: Request, _ route: RequestRoute, _ responder: Responder) {
-        let problem =
-            route.operation == .postDecision
-            ? Problem(
-                503, "record_not_durable",
-                "The record was not durable within the deadline; the outcome is unknown. Retry with the same Idempotency-Key.",
-                retryAfter: 1)
-            : Problem(503, "deadline_exceeded", "The answer was not ready in time.", retryAfter: 1)
-        responder.respond(problem.response)
+        answerLate(route, responder)
     }
 
     func answered(
@@ -249,6 +251,7 @@ final class ServiceHandler: HTTPHandler {
             responder.respond(try evaluateAccess(request, route))
         case .postEvents: try postEvents(request, route, responder, ingestWorkspaces)
         case .listQuarantine: try listQuarantine(request, route, responder)
+        case .listSources: responder.respond(try listSources(request))
         case .getFeatures: try getFeatures(request, route, responder, decideWorkspaces)
         case .queryFeatures: try queryFeatures(request, route, responder, decideWorkspaces)
         case .getFeatureStatistics: try getFeatureStatistics(route, responder)

@@ -34,6 +34,11 @@ final class Corrector: Sendable {
         return isQueued ? nil : Problem(503, "busy", "Too many corrections are waiting.", retryAfter: 1)
     }
 
+    /// Takes no more requests; those handed over are still worked off.
+    func stop() {
+        thread.stop()
+    }
+
     /// Corrections that go into the journal together.
     private struct Wave {
         var ready: [(correction: PendingCorrection, target: Hash128, superseded: Hash128, event: StoredEvent)] = []
@@ -146,8 +151,10 @@ final class Corrector: Sendable {
         let number = request.beginSlice()
         for attempt in 0... {
             let pending = SliceAck(request: request, number: number)
+            pending.shipAck = request.shipAck
             var outcomes: [(place: PendingCorrection.Place, outcome: EventOutcome)] = []
             guard let refusal = append(wave, number, pending, &outcomes) else {
+                request.shipAck?.batchAppended()
                 request.set(outcomes)
                 wave = Wave()
                 return
@@ -170,9 +177,11 @@ final class Corrector: Sendable {
         for (correction, contentDiffers) in wave.repeated {
             now = correction.ingestMicros
             duplicates.add(correction.contract, contentDiffers: contentDiffers)
+            pending.tally.add(correction.contract, .duplicate, code: contentDiffers ? "content_differs" : "")
             outcomes.append((correction.place, .duplicate(contentDiffers: contentDiffers)))
         }
         for (place, frame) in wave.refused {
+            pending.tally.add(frame.contract ?? "", .quarantined, code: frame.code)
             outcomes.append(
                 (
                     place,
@@ -188,12 +197,15 @@ final class Corrector: Sendable {
                 let verdict = dedupe.admit(
                     correction.identity, content: correction.content, nowMicros: correction.ingestMicros)
                 guard verdict == .new else {
-                    duplicates.add(correction.contract, contentDiffers: verdict == .contentDiffers)
+                    let differs = verdict == .contentDiffers
+                    duplicates.add(correction.contract, contentDiffers: differs)
+                    pending.tally.add(correction.contract, .duplicate, code: differs ? "content_differs" : "")
                     outcomes.append((correction.place, .duplicate(contentDiffers: verdict == .contentDiffers)))
                     continue
                 }
                 let link = DedupeTable.Link(target: target, superseded: superseded, correction: correction.identity)
                 dedupe.link(link)
+                pending.tally.add(correction.contract, .accepted)
                 pending.reserved.append(correction.identity)
                 pending.links.append(link)
                 outcomes.append(

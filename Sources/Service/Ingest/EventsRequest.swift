@@ -5,21 +5,28 @@ import Synchronization
 
 /// One slice of a request, waiting for the disk.
 final class SliceAck: PendingAck, @unchecked Sendable {
-    // SAFETY: `reserved` and `links` are written by the producer before the append, then read by the journal thread only.
+    // SAFETY: `reserved`, `links` and `tally` are written by the producer before the append, then read by the journal
+    // thread only.
     private let request: EventsRequest
     private let number: Int
     /// Identities that this slice has reserved; their frames come first in its batch, in this order.
     var reserved: [Hash128] = []
     /// For corrections: what each of them supersedes.
     var links: [DedupeTable.Link] = []
+    /// What became of its events.
+    var tally = EventTally()
 
     init(request: EventsRequest, number: Int) {
         self.request = request
         self.number = number
     }
 
-    override func durable(firstSeq: UInt64, answers: inout ResponseBatch) {
+    override func settled(firstSeq: UInt64) {
         request.pipeline.settle(self, firstSeq: firstSeq)
+        request.onOutcomes(tally)
+    }
+
+    override func durable(firstSeq: UInt64, answers: inout ResponseBatch) {
         request.sliceDurable(number, firstSeq: firstSeq, answers: &answers)
     }
 
@@ -53,18 +60,25 @@ final class EventsRequest: Sendable {
     private let detail: Detail
     /// Writes a large answer; the journal thread must not.
     private let bulk: WorkerPool
+    private let memory: MemoryKeeper
+    /// Who waits for PostgreSQL.
+    let shipAck: ShipAck?
     private let progress = Mutex(Progress())
-    private let onOutcomes: @Sendable (_ accepted: Int, _ duplicates: Int, _ quarantined: Int) -> Void
+    /// Told once a slice, when it is durable.
+    fileprivate let onOutcomes: @Sendable (EventTally) -> Void
 
     init(
         pipeline: IngestPipeline, corrector: Corrector, responder: Responder, detail: Detail, bulk: WorkerPool,
-        onOutcomes: @escaping @Sendable (_ accepted: Int, _ duplicates: Int, _ quarantined: Int) -> Void
+        memory: MemoryKeeper,
+        shipAck: ShipAck? = nil, onOutcomes: @escaping @Sendable (EventTally) -> Void
     ) {
         self.pipeline = pipeline
         self.corrector = corrector
         self.responder = responder
         self.detail = detail
         self.bulk = bulk
+        self.shipAck = shipAck
+        self.memory = memory
         self.onOutcomes = onOutcomes
     }
 
@@ -111,6 +125,7 @@ final class EventsRequest: Sendable {
 
     /// Says that the last slice was appended; answers when all of them are durable.
     func complete() {
+        shipAck?.requestComplete()
         var answers = ResponseBatch()
         let isDone = progress.withLock { progress in
             progress.isComplete = true
@@ -122,6 +137,8 @@ final class EventsRequest: Sendable {
 
     /// Milliseconds that one slice of a bulk request waits for room in the journal's queue.
     static let queueWaitMillisecondsMax = 10_000
+    /// Milliseconds that it waits for room in the memory of features: for shipping to catch up and entities to be spilled.
+    private static let memoryWaitMillisecondsMax = 2_000
 
     private func run(
         _ body: UnsafeRawBufferPointer, _ slices: ArraySlice<EventSlice>, _ number: Int, _ principal: String,
@@ -129,10 +146,22 @@ final class EventsRequest: Sendable {
     ) -> Bool {
         let known = workspace.corrections.count
         for attempt in 0... {
+            if memory.isFull {
+                if mayWait && attempt < Self.memoryWaitMillisecondsMax {
+                    Threads.sleep(microseconds: 1000)
+                    continue
+                }
+                var answers = ResponseBatch()
+                fail(Problem.featuresMemory, answers: &answers)
+                answers.send()
+                return false
+            }
             let pending = SliceAck(request: self, number: number)
+            pending.shipAck = shipAck
             workspace.corrections.removeSubrange(known...)
             switch pipeline.ingest(body, slices, principal: principal, pending: pending, workspace) {
             case .success(let outcomes):
+                shipAck?.batchAppended()
                 // The slice may be durable by now; nobody reads outcomes before the request is complete.
                 progress.withLock { $0.slices[number].outcomes = outcomes }
                 for index in known..<workspace.corrections.count { workspace.corrections[index].slice = number }
@@ -214,7 +243,6 @@ final class EventsRequest: Sendable {
             }
         }
         results.endArray()
-        onOutcomes(accepted, duplicates, quarantined)
         var writer = JSONWriter(capacity: results.bytes.count + 128)
         writer.beginObject()
         writer.key("accepted")

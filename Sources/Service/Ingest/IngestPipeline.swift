@@ -164,9 +164,11 @@ final class IngestPipeline: Sendable {
         let refusal = withDedupe { dedupe -> AppendRefusal? in
             var reserved: [Hash128] = []
             var duplicates = DuplicateCounts()
+            var tally = EventTally()
             for candidate in candidates {
                 switch dedupe.admit(candidate.identity, content: candidate.content, nowMicros: now) {
                 case .new:
+                    tally.add(candidate.contract, .accepted)
                     outcomes[candidate.index] = .accepted(frame: batch.frameCount)
                     workspace.writer.bytes.withUnsafeBytes { bytes in
                         batch.add(
@@ -175,13 +177,17 @@ final class IngestPipeline: Sendable {
                     }
                     reserved.append(candidate.identity)
                 case .duplicate:
+                    tally.add(candidate.contract, .duplicate)
                     outcomes[candidate.index] = .duplicate(contentDiffers: false)
                     duplicates.add(candidate.contract, contentDiffers: false)
                 case .contentDiffers:
+                    tally.add(candidate.contract, .duplicate, code: "content_differs")
                     outcomes[candidate.index] = .duplicate(contentDiffers: true)
                     duplicates.add(candidate.contract, contentDiffers: true)
                 }
             }
+            for frame in refused { tally.add(frame.contract ?? "", .quarantined, code: frame.code) }
+            pending.tally = tally
             Self.add(refused, duplicates, now, to: batch)
             pending.reserved = reserved
             if case .refused(let reason) = journal.append(batch) {
@@ -263,6 +269,7 @@ final class IngestPipeline: Sendable {
         if let violation = contract.contract.check(event, nowMicros: now) {
             return .failed(failure(violation, root, contract.name))
         }
+        if let violation = tooLate(event, contract) { return .failed(failure(violation, root, contract.name)) }
         let missing = contract.contract.checkReferences(event) { reference, key in
             let key = String(decoding: key, as: UTF8.self)
             return state.references.contains(table: reference.table, key: key)
@@ -318,6 +325,16 @@ final class IngestPipeline: Sendable {
         return .passed(
             identity: identity, content: content, payload: start..<workspace.writer.bytes.count,
             contract: contract.name)
+    }
+
+    /// An event may come late, as far as its contract says: behind the watermark of its source, never by the clock.
+    private func tooLate(_ event: CloudEvent, _ contract: ContractEntry) -> Violation? {
+        guard let lateness = contract.contract.contract.latenessMicros, let source = event.source.string,
+            let watermark = state.sources.watermark(source: source), event.timeMicros < watermark - lateness
+        else { return nil }
+        return Violation(
+            class: .contractViolation, code: Violation.Code.tooLate.rawValue, pointer: JSONPointer(tokens: ["time"]),
+            message: "behind the watermark of its source by more than the contract's lateness")
     }
 
     private func failure(_ violation: Violation, _ root: JSONValue, _ contract: String?) -> Failure {

@@ -50,6 +50,7 @@ struct TypedDecision {
         lines.add(6, "parameters:")
         lines.add(8, "- " + YAMLLines.reference("parameters", "Traceparent"))
         lines.add(8, "- " + YAMLLines.reference("parameters", "IdempotencyKey"))
+        lines.add(8, "- " + YAMLLines.reference("parameters", "Ack"))
         lines.add(6, "requestBody:")
         lines.add(8, "required: true")
         writeContent(8, "\(prefix)Request", &lines)

@@ -1,6 +1,7 @@
 import HTTP
 import Journal
 import Synchronization
+import Telemetry
 
 /// The journal as the service writes it.
 typealias ServiceJournal = JournalWriter<CommitObserver, PosixStorage>
@@ -9,7 +10,13 @@ typealias ServiceJournal = JournalWriter<CommitObserver, PosixStorage>
 class PendingAck: @unchecked Sendable {
     // SAFETY: subclasses keep mutable state behind a lock or hand it from the producer to the journal thread once.
 
-    /// The batch is durable and applied.
+    /// Whom `ack=postgres` makes wait until the shipper has committed the batch; set before the append.
+    var shipAck: ShipAck?
+
+    /// The batch is durable and applied, whoever still waits. Journal thread only.
+    func settled(firstSeq: UInt64) {}
+
+    /// The batch is durable and applied, and its caller may be told.
     ///
     /// - Parameters:
     ///   - firstSeq: position of its first frame.
@@ -23,22 +30,33 @@ class PendingAck: @unchecked Sendable {
 /// Told by the journal what became durable: applies it, then answers everybody who waited.
 final class CommitObserver: JournalObserver {
     private let applier: Applier
+    private let waits: ShipWaits
+    private let clock: WallClock
     private let onState: @Sendable (JournalState) -> Void
     private let onGroup:
         @Sendable (_ frames: Int, _ bytes: Int, _ writeNanoseconds: UInt64, _ syncNanoseconds: UInt64) -> Void
 
+    private let onEvents: @Sendable (_ runs: [IngestRun], _ stage: Observation.Stage, _ nowMicros: Int64) -> Void
+
     init(
-        applier: Applier, onState: @escaping @Sendable (JournalState) -> Void,
+        applier: Applier, waits: ShipWaits, clock: WallClock, onState: @escaping @Sendable (JournalState) -> Void,
+        onEvents:
+            @escaping @Sendable (_ runs: [IngestRun], _ stage: Observation.Stage, _ nowMicros: Int64) -> Void,
         onGroup:
             @escaping @Sendable (_ frames: Int, _ bytes: Int, _ writeNanoseconds: UInt64, _ syncNanoseconds: UInt64) ->
             Void
     ) {
         self.applier = applier
+        self.waits = waits
+        self.clock = clock
+        self.onEvents = onEvents
+        applier.keepsIngestRuns = true
         self.onState = onState
         self.onGroup = onGroup
     }
 
     func groupDurable(_ group: DurableGroup) {
+        let durableMicros = clock.now()
         var answers = ResponseBatch()
         for durable in group {
             for frame in durable {
@@ -46,8 +64,19 @@ final class CommitObserver: JournalObserver {
             }
         }
         if group.frameCount > 0 { applier.finish(through: group.firstSeq + UInt64(group.frameCount) - 1) }
+        let runs = applier.takeIngestRuns()
+        if !runs.isEmpty {
+            onEvents(runs, .durable, durableMicros)
+            onEvents(runs, .applied, clock.now())
+        }
         for durable in group {
-            if let pending = durable.batch.context as? PendingAck {
+            guard let pending = durable.batch.context as? PendingAck else { continue }
+            pending.settled(firstSeq: durable.firstSeq)
+            if let ack = pending.shipAck {
+                ack.batchDurable()
+                let lastSeq = durable.firstSeq + UInt64(durable.batch.frameCount) - 1
+                waits.hold(pending, ack, firstSeq: durable.firstSeq, lastSeq: lastSeq, answers: &answers)
+            } else {
                 pending.durable(firstSeq: durable.firstSeq, answers: &answers)
             }
         }

@@ -24,9 +24,10 @@ final class QueryPool: Sendable {
     /// - Parameters:
     ///   - url: libpq connection string; nil for no database.
     ///   - threads: workers.
-    init(url: String?, threads: Int) {
+    ///   - name: of the threads.
+    init(url: String?, threads: Int, name: String = "query") {
         self.url = url
-        for number in 0..<threads { Threads.start("query-\(number)") { self.run() } }
+        for number in 0..<threads { Threads.start("\(name)-\(number)") { self.run() } }
     }
 
     /// Queues a job; false when too many wait.
@@ -78,6 +79,13 @@ enum ServiceStatements {
         "record",
         "SELECT seq, convert_to(record, 'UTF8') FROM decisiond.decision_record WHERE id = $1 ORDER BY seq LIMIT 1",
         [.uuid])
+    /// The frame of a record whose row was refused: seq, frame.
+    static let unshippableRecord = PostgresStatement(
+        "unshippable_record",
+        """
+        SELECT seq, raw FROM decisiond.quarantine
+        WHERE class = 'unshippable' AND source = 'decisiond' AND id = $1 LIMIT 1
+        """, [.inferred])
     /// The outcomes of a decision, oldest first.
     static let outcomes = PostgresStatement(
         "outcomes", "SELECT value::text FROM decisiond.outcome WHERE decision_id = $1 ORDER BY seq LIMIT 1000", [.uuid])

@@ -12,15 +12,18 @@ struct ShipBatch {
     private(set) var access = CopyTextWriter(capacityBytes: 1 << 12)
     private(set) var quarantine = CopyTextWriter(capacityBytes: 1 << 12)
     private(set) var rollups = CopyTextWriter(capacityBytes: 1 << 14)
-    /// Identities whose quarantine entries are closed by acceptance.
-    private(set) var acceptedSources: [String] = []
-    private(set) var acceptedIDs: [String] = []
-    private(set) var keys: [KeyFrame] = []
+    private(set) var keys: [(seq: UInt64, key: KeyFrame)] = []
+    private(set) var activations: [(seq: UInt64, activation: ActivationFrame)] = []
     private(set) var frames = 0
     private(set) var firstSeq: UInt64 = 0
     private(set) var lastSeq: UInt64 = 0
-    /// The oldest ingest time, for partitions.
+    /// Where the last frame lies.
+    private(set) var lastPosition: JournalPosition?
+    /// The oldest and the newest time of a row, for partitions.
     private(set) var oldestMicros = Int64.max
+    private(set) var newestMicros = Int64.min
+    /// Ingest times of the events with how many followed each other with the same one, for latencies.
+    private(set) var ingestRuns: [IngestRun] = []
     private(set) var unreadable = 0
     private let journal: UInt128
     private let parser = JSONParser()
@@ -29,6 +32,8 @@ struct ShipBatch {
     private var slots = StreamSlots()
     private var recordHead: [UInt8] = []
     private var tables: [MeasureFold] = []
+    /// The contract of the last event, and which folds take its events.
+    private var contract: (name: String, folds: [Int])?
 
     /// Columns of the tables, in the order written.
     static let eventTarget = CopyTarget(
@@ -82,6 +87,7 @@ struct ShipBatch {
     mutating func add(_ frame: JournalFrame) {
         if frames == 0 { firstSeq = frame.seq }
         lastSeq = frame.seq
+        lastPosition = frame.position
         frames += 1
         do throws(FrameError) {
             switch FrameType(rawValue: frame.type) {
@@ -91,9 +97,10 @@ struct ShipBatch {
             case .decision: try addDecision(DecisionFrame.decode(frame.payload), frame.seq)
             case .outcome: try addOutcome(OutcomeFrame.decode(frame.payload), frame.seq)
             case .access: try addAccess(AccessFrame.decode(frame.payload), frame.seq)
-            case .key: keys.append(try KeyFrame.decode(frame.payload))
-            // Definitions were committed before their frames; duplicates are counted in memory only.
-            case .activation, .duplicates: break
+            case .key: keys.append((frame.seq, try KeyFrame.decode(frame.payload)))
+            case .activation: activations.append((frame.seq, try ActivationFrame.decode(frame.payload)))
+            // Counted in memory only; that a view is ready follows from what is stored.
+            case .duplicates, .viewReady: break
             case nil: unreadable += 1
             }
         } catch {
@@ -106,9 +113,7 @@ struct ShipBatch {
         write(event, root, seq, to: &events)
         events.endRow()
         accepted(event)
-        let contract = String(decoding: event.contract, as: UTF8.self)
-        for index in tables.indices {
-            guard case .contract(contract) = tables[index].measure.stream else { continue }
+        for index in folds(of: event.contract) {
             tables[index].add(root, timeMicros: event.eventMicros, seq: seq, &slots)
         }
     }
@@ -127,9 +132,7 @@ struct ShipBatch {
         corrections.boolean(frame.isRetraction)
         corrections.endRow()
         accepted(event)
-        let contract = String(decoding: event.contract, as: UTF8.self)
-        for index in tables.indices {
-            guard case .contract(contract) = tables[index].measure.stream else { continue }
+        for index in folds(of: event.contract) {
             tables[index].correct(
                 removing: superseded.map { ($0, frame.supersededEventMicros, frame.supersededSeq) },
                 adding: frame.isRetraction ? nil : (root, event.eventMicros), seq: seq, &slots)
@@ -137,9 +140,24 @@ struct ShipBatch {
     }
 
     private mutating func accepted(_ event: EventFrame) {
-        oldestMicros = min(oldestMicros, event.ingestMicros)
-        acceptedSources.append(String(decoding: event.source, as: UTF8.self))
-        acceptedIDs.append(String(decoding: event.id, as: UTF8.self))
+        note(event.ingestMicros)
+        ingestRuns.add(event.ingestMicros)
+    }
+
+    private mutating func note(_ micros: Int64) {
+        oldestMicros = min(oldestMicros, micros)
+        newestMicros = max(newestMicros, micros)
+    }
+
+    /// Which folds count events of a contract; looked up anew only when the contract changes.
+    private mutating func folds(of bytes: UnsafeRawBufferPointer) -> [Int] {
+        if let contract, contract.name.equals(utf8: bytes) { return contract.folds }
+        let name = String(decoding: bytes, as: UTF8.self)
+        let folds = tables.indices.filter { index in
+            if case .contract(name) = tables[index].measure.stream { true } else { false }
+        }
+        contract = (name, folds)
+        return folds
     }
 
     /// Writes the columns that all events have.
@@ -158,14 +176,20 @@ struct ShipBatch {
         if let extensions = Self.extensions(root) { rows.text(utf8: extensions) } else { rows.null() }
     }
 
-    private static let attributes: Set<String> = [
-        "specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data",
+    private static func isAttribute(_ member: JSONMember) -> Bool {
+        for name in attributes where member.keyEquals(name) { return true }
+        return false
+    }
+
+    /// Attributes with a column or a meaning of their own; everything else is an extension.
+    private static let attributes: [StaticString] = [
+        "specversion", "id", "source", "type", "subject", "time", "data", "datacontenttype", "dataschema",
         "data_base64", "corrects",
     ]
 
     private static func extensions(_ root: JSONValue) -> [UInt8]? {
         var writer: JSONWriter?
-        for member in root.members where !attributes.contains(member.key) {
+        for member in root.members where !isAttribute(member) {
             if writer == nil {
                 writer = JSONWriter()
                 writer?.beginObject()
@@ -179,7 +203,7 @@ struct ShipBatch {
 
     private mutating func addDecision(_ frame: DecisionFrame, _ seq: UInt64) throws(FrameError) {
         let record = try frame.head(parser, &recordHead)
-        oldestMicros = min(oldestMicros, frame.decidedMicros)
+        note(frame.decidedMicros)
         decisions.uuid(journal)
         decisions.integer(Int64(seq))
         decisions.integer(frame.decidedMicros)
@@ -205,7 +229,7 @@ struct ShipBatch {
 
     private mutating func addOutcome(_ frame: OutcomeFrame, _ seq: UInt64) throws(FrameError) {
         guard let tree = try? JSONTree(parsing: frame.body) else { throw FrameError(what: "outcome body") }
-        oldestMicros = min(oldestMicros, frame.atMicros)
+        note(frame.atMicros)
         outcomes.uuid(journal)
         outcomes.integer(Int64(seq))
         outcomes.integer(frame.atMicros)
@@ -220,7 +244,7 @@ struct ShipBatch {
     }
 
     private mutating func addAccess(_ frame: AccessFrame, _ seq: UInt64) throws(FrameError) {
-        oldestMicros = min(oldestMicros, frame.atMicros)
+        note(frame.atMicros)
         access.uuid(journal)
         access.integer(Int64(seq))
         access.integer(frame.atMicros)
@@ -234,23 +258,30 @@ struct ShipBatch {
     }
 
     private mutating func addQuarantine(_ frame: QuarantineFrame, _ seq: UInt64) throws(FrameError) {
-        quarantine.binary(frame.key)
-        quarantine.text(frame.code)
-        quarantine.text(frame.violationClass)
-        quarantine.text(frame.pointer)
-        quarantine.text(frame.message)
-        quarantine.text(frame.contract)
-        quarantine.text(frame.source)
-        quarantine.text(frame.id)
-        quarantine.binary(frame.raw)
-        quarantine.integer(1)
-        quarantine.integer(frame.ingestMicros)
-        quarantine.integer(frame.ingestMicros)
-        quarantine.text("open")
-        quarantine.uuid(journal)
-        quarantine.integer(Int64(seq))
-        quarantine.text(frame.principal)
-        quarantine.endRow()
+        Self.write(frame, raw: frame.raw, journal: journal, seq: seq, into: &quarantine)
+    }
+
+    /// Writes a row of the quarantine's stage.
+    static func write(
+        _ frame: QuarantineFrame, raw: [UInt8], journal: UInt128, seq: UInt64, into rows: inout CopyTextWriter
+    ) {
+        rows.binary(frame.key)
+        rows.text(frame.code)
+        rows.text(frame.violationClass)
+        rows.text(frame.pointer)
+        rows.text(frame.message)
+        rows.text(frame.contract)
+        rows.text(frame.source)
+        rows.text(frame.id)
+        rows.binary(raw)
+        rows.integer(1)
+        rows.integer(frame.ingestMicros)
+        rows.integer(frame.ingestMicros)
+        rows.text("open")
+        rows.uuid(journal)
+        rows.integer(Int64(seq))
+        rows.text(frame.principal)
+        rows.endRow()
     }
 
     /// Writes what the batch adds to the rollups; called once, after the last frame.
@@ -259,8 +290,10 @@ struct ShipBatch {
             let aggregate = fold.measure.aggregate
             for row in fold.table.rows() {
                 let columns = row.state.columns
-                // What was taken back may have been the smallest or largest: memory knows what is now.
-                let extremes = row.state.isCorrected ? fold.whole(row.bucket, row.dimensions) : row.state
+                // What was taken back, now or before, may have been the smallest or largest: memory knows what is.
+                let whole = aggregate == .min || aggregate == .max ? fold.whole(row.bucket, row.dimensions) : nil
+                let isCorrected = row.state.isCorrected || whole?.isCorrected ?? false
+                let extremes = isCorrected ? whole : row.state
                 rollups.text(fold.measure.name)
                 rollups.integer(Int64(fold.measure.version))
                 rollups.integer(row.bucket)
@@ -272,7 +305,7 @@ struct ShipBatch {
                 rollups.text(extremes?.maximum?.description)
                 rollups.integer(Int64(lastSeq))
                 rollups.boolean(false)
-                rollups.boolean(row.state.isCorrected)
+                rollups.boolean(isCorrected)
                 rollups.endRow()
             }
         }

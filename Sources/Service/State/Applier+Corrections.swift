@@ -5,6 +5,7 @@ extension Applier {
     /// Applies a correction: what it supersedes is taken back, what it carries stands in its place.
     func applyCorrection(_ frame: CorrectionFrame, seq: UInt64) throws(FrameError) {
         let contractName = String(decoding: frame.event.contract, as: UTF8.self)
+        noteTimes(of: frame.event, contractName)
         guard let contract = current.contracts[contractName] else { return }
         guard let root = try? parser.parse(frame.event.raw) else { throw FrameError(what: "correction bytes") }
         var superseded: JSONValue?

@@ -22,6 +22,13 @@ final class Applier: @unchecked Sendable {
     private let compile: @Sendable (_ history: DefinitionHistory, _ previous: Snapshot) -> Snapshot
     private var isStale = false
     private(set) var current: Snapshot
+    /// Whether ingest times are kept for latencies: live they are, at recovery not.
+    var keepsIngestRuns = false
+    private var ingestRuns: [IngestRun] = []
+    /// Views whose `view ready` frame was applied: after a recovery they are to be filled again.
+    private(set) var filled: Set<String> = []
+    /// Views activated since the last snapshot that miss nothing.
+    private var whole: [String] = []
     /// Frames that did not decode; none in good order.
     let unreadable = Atomic<UInt64>(0)
 
@@ -53,6 +60,7 @@ final class Applier: @unchecked Sendable {
             case .access: state.accessLog.add(try AccessFrame.decode(payload), seq: seq)
             case .activation: try applyActivation(ActivationFrame.decode(payload), seq: seq)
             case .key: state.apply(try KeyFrame.decode(payload))
+            case .viewReady: applyViewReady(try ViewReadyFrame.decode(payload), seq: seq)
             }
         } catch {
             unreadable.wrappingAdd(1, ordering: .relaxed)
@@ -66,14 +74,25 @@ final class Applier: @unchecked Sendable {
         state.appliedSeq.store(seq, ordering: .releasing)
     }
 
+    /// Hands over the ingest times of the events applied since the last call.
+    func takeIngestRuns() -> [IngestRun] {
+        defer { ingestRuns.removeAll(keepingCapacity: true) }
+        return ingestRuns
+    }
+
     private func refresh() {
         isStale = false
         current = compile(state.history, current)
         state.install(current)
+        for name in whole {
+            if let view = current.views[name] { state.features.filled(view: view.index) }
+        }
+        whole = []
     }
 
     private func applyEvent(_ event: EventFrame, seq: UInt64) throws(FrameError) {
         let contractName = String(decoding: event.contract, as: UTF8.self)
+        noteTimes(of: event, contractName)
         guard let contract = current.contracts[contractName] else { return }
         guard let root = try? parser.parse(event.raw) else { throw FrameError(what: "event bytes") }
         if contract.isReference {
@@ -87,6 +106,13 @@ final class Applier: @unchecked Sendable {
         }
         state.quality.addAccepted(contract, root, event)
         closeQuarantine(of: event)
+    }
+
+    /// The clocks of an accepted event's source, and its ingest time for latencies.
+    func noteTimes(of event: EventFrame, _ contract: String) {
+        if keepsIngestRuns { ingestRuns.add(event.ingestMicros) }
+        state.sources.add(
+            source: event.source, contract: contract, eventMicros: event.eventMicros, ingestMicros: event.ingestMicros)
     }
 
     /// An event was accepted: whatever was quarantined under its identity is settled.
@@ -115,6 +141,7 @@ final class Applier: @unchecked Sendable {
     private func applyQuarantine(_ frame: QuarantineFrame, seq: UInt64) throws(FrameError) {
         state.quarantine.add(frame, seq: seq)
         state.quality.add(frame)
+        if let source = frame.source { state.sources.addRefused(source: source, code: frame.code) }
     }
 
     private func applyDecision(_ frame: DecisionFrame, seq: UInt64, position: JournalPosition) throws(FrameError) {
@@ -144,7 +171,20 @@ final class Applier: @unchecked Sendable {
                 let definition = Definition(document, at: "", ProblemList(), version: Int(frame.version))
             else { throw FrameError(what: "activation body") }
             state.history.activate(definition, frame, seq: seq)
+            // A view of a contract without any event so far misses nothing: it is servable at once.
+            if kind == .featureView, let contract = definition.spec["contract"]?.string,
+                state.quality.newestEventMicros(contract) == nil
+            {
+                state.history.set(.fromTheStart, view: frame.name, version: definition.version)
+                whole.append(frame.name)
+            }
         }
+        isStale = true
+    }
+
+    private func applyViewReady(_ frame: ViewReadyFrame, seq: UInt64) {
+        state.history.set(.filled(events: Int(frame.events)), view: frame.name, version: Int(frame.version))
+        filled.insert(frame.name)
         isStale = true
     }
 }
@@ -155,56 +195,5 @@ extension ContractEntry {
     func key(of root: JSONValue) -> String? {
         guard let pointer = keyPointer, let value = root.value(at: pointer) else { return nil }
         return value.string ?? value.int64.map { String($0) }
-    }
-}
-
-extension FeatureViewDefinition {
-    /// The key of the entity that an event of this type is about; nil when the view does not take the event.
-    func entity(of root: JSONValue, type: UnsafeRawBufferPointer) -> String? {
-        if !eventTypes.isEmpty {
-            guard eventTypes.contains(String(decoding: type, as: UTF8.self)) else { return nil }
-        }
-        return entityKey(of: root)
-    }
-
-    /// An event as the view sees it.
-    func event(of root: JSONValue, _ frame: EventFrame, entity: String, seq: UInt64) -> FeatureEvent {
-        FeatureEvent(
-            entity: entity, source: String(decoding: frame.source, as: UTF8.self),
-            id: String(decoding: frame.id, as: UTF8.self), time: frame.eventMicros, ingestTime: frame.ingestMicros,
-            seq: Int64(seq), values: values(of: root))
-    }
-
-    /// The key of the entity that an event is about; nil when a part of it is missing.
-    func entityKey(of root: JSONValue) -> String? {
-        if entityPointers.count == 1 { return Self.keyPart(root, entityPointers[0]) }
-        var parts: [String] = []
-        for pointer in entityPointers {
-            guard let part = Self.keyPart(root, pointer) else { return nil }
-            parts.append(part)
-        }
-        return EntityKey.encode(parts)
-    }
-
-    /// A text as it is, anything else as it is written.
-    private static func keyPart(_ root: JSONValue, _ pointer: JSONPointer) -> String? {
-        guard let value = root.value(at: pointer), value.kind != .null else { return nil }
-        return value.string ?? String(decoding: value.raw, as: UTF8.self)
-    }
-
-    /// One value per column, in the view's order.
-    func values(of root: JSONValue) -> [EventValue] {
-        zip(spec.columns, columnPointers).map { column, pointer in
-            guard let value = root.value(at: pointer) else { return .null }
-            switch column.kind {
-            case .decimal(let scale): return value.scaledInt64(scale: scale).map(EventValue.scaled) ?? .null
-            case .integer: return value.int64.map(EventValue.scaled) ?? .null
-            case .double: return value.double.map(EventValue.double) ?? .null
-            case .string: return value.string.map(EventValue.string) ?? .null
-            case .boolean: return value.bool.map { .scaled($0 ? 1 : 0) } ?? .null
-            case .timestamp: return value.string.flatMap { Timestamp.parse($0) }.map(EventValue.scaled) ?? .null
-            case .date: return (value.withUTF8 { Timestamp.parseDate($0) } ?? nil).map(EventValue.scaled) ?? .null
-            }
-        }
     }
 }

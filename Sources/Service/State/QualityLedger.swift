@@ -105,6 +105,17 @@ final class QualityLedger: Sendable {
         state.withLock { state in Ledger(hours: (state.contracts[contract] ?? [:]).mapValues(\.hour)) }
     }
 
+    /// Newest event time among the accepted events of a contract [microseconds]; nil when it has none.
+    func newestEventMicros(_ contract: String) -> Int64? {
+        state.withLock { state in
+            var newest: Int64?
+            for cell in (state.contracts[contract] ?? [:]).values where cell.hour.accepted > 0 {
+                newest = max(newest ?? .min, cell.hour.lastEventMicros)
+            }
+            return newest
+        }
+    }
+
     private static func update(
         _ state: inout State, _ contract: String, _ ingestMicros: Int64, fields: Int, _ body: (inout Hour) -> Void
     ) {

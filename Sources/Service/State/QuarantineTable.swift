@@ -57,6 +57,21 @@ final class QuarantineTable: Sendable {
         }
     }
 
+    /// Shows an entry that the shipper made or found, in its place by position; known bytes change nothing. No acceptance
+    /// closes it.
+    func show(_ frame: QuarantineFrame, seq: UInt64) {
+        state.withLock { state in
+            guard state.entries[frame.key] == nil else { return }
+            state.entries[frame.key] = QuarantineEntry(
+                frame: frame, seq: seq, count: 1, lastMicros: frame.ingestMicros, isOpen: true)
+            // Near the end most of the time, since what is shipped is recent.
+            var place = state.order.count
+            while place > 0, let before = state.entries[state.order[place - 1]], before.seq > seq { place -= 1 }
+            state.order.insert(frame.key, at: place)
+            if state.order.count > entriesMax { Self.dropOldest(&state) }
+        }
+    }
+
     /// Closes the entries of an identity: an event with it was accepted.
     func close(source: String, id: String) {
         state.withLock { state in

@@ -29,6 +29,21 @@ final class RecordIndex: Sendable {
         }
     }
 
+    /// Takes back what had been forgotten: a failover lost the commits. Positions are in order and before all others here.
+    func restore(
+        _ records: [(id: RecordID, position: JournalPosition, seq: UInt64)],
+        _ outcomes: [(frame: OutcomeFrame, seq: UInt64)]
+    ) {
+        state.withLock { state in
+            for record in records { state.records[record.id] = record.position }
+            state.order.insert(contentsOf: records.map { ($0.seq, $0.id) }, at: state.head)
+            for outcome in outcomes {
+                state.outcomes[outcome.frame.decisionID, default: []].append((outcome.seq, outcome.frame))
+            }
+            state.outcomeOrder.insert(contentsOf: outcomes.map { ($0.seq, $0.frame.decisionID) }, at: 0)
+        }
+    }
+
     /// Where the record lies, if PostgreSQL may not have it yet.
     func position(_ id: RecordID) -> JournalPosition? {
         state.withLock { $0.records[id] }

@@ -14,6 +14,7 @@ final class ServiceState: Sendable {
     let rollups = MeasureRollups()
     let quality = QualityLedger()
     let accessLog = AccessTail()
+    let sources = SourceClocks()
     let history = DefinitionHistory()
     let marks = FrameMarks()
     /// Position up to which all of this is complete.
@@ -74,6 +75,16 @@ final class ServiceState: Sendable {
     }
 }
 
+/// Whether a version of a feature view has every event that it should.
+enum ViewReadiness: Sendable {
+    /// Stored events are still being added.
+    case building
+    /// There was no event before it was activated.
+    case fromTheStart
+    /// The stored events were added, so many.
+    case filled(events: Int)
+}
+
 /// Every version of every definition that the journal has seen, for reading and for replay.
 final class DefinitionHistory: Sendable {
     /// One version as it came.
@@ -85,6 +96,8 @@ final class DefinitionHistory: Sendable {
         /// Position of its successor or retirement; nil while it is in force.
         var toSeq: UInt64?
         var retiredMicros: Int64?
+        /// Of a feature view: whether its features have every event that they should.
+        var readiness = ViewReadiness.building
     }
 
     private let versions = Mutex<[DefinitionKey: [Entry]]>([:])
@@ -106,6 +119,27 @@ final class DefinitionHistory: Sendable {
             if versions[key]?[last].toSeq == nil { versions[key]?[last].toSeq = seq }
             versions[key]?[last].retiredMicros = atMicros
         }
+    }
+
+    /// Says how complete a version of a feature view is.
+    func set(_ readiness: ViewReadiness, view: String, version: Int) {
+        let key = DefinitionKey(kind: .featureView, name: view)
+        versions.withLock { versions in
+            guard let index = versions[key]?.lastIndex(where: { $0.definition.version == version }) else { return }
+            versions[key]?[index].readiness = readiness
+        }
+    }
+
+    /// Whether a version of a feature view may be served.
+    func isReady(view: String, version: Int) -> Bool {
+        let entry = entry(DefinitionKey(kind: .featureView, name: view), version: version)
+        if case .building = entry?.readiness ?? .building { return false }
+        return true
+    }
+
+    /// The same, of a view that is being filled.
+    func isReady(_ view: ViewEntry) -> Bool {
+        isReady(view: view.definition.spec.name, version: view.definition.spec.version)
     }
 
     /// All versions of a definition, oldest first.

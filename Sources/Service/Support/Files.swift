@@ -12,6 +12,14 @@ struct FileError: Error, Sendable {
 
 /// The few file operations that the service does outside the journal.
 enum Files {
+    /// Bytes that an unprivileged user may still write on the file system of a path; nil when it cannot be asked.
+    static func freeBytes(_ path: String) -> Int64? {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else { return nil }
+        return Int64(
+            clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+    }
+
     /// Reads a whole file; nil when there is none.
     static func read(_ path: String) throws(FileError) -> [UInt8]? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
