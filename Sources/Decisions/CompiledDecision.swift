@@ -1,5 +1,6 @@
 public import DMN
 public import FEEL
+import Features
 public import JSON
 
 /// What a decision needs to know of a feature view when it is compiled.
@@ -8,11 +9,14 @@ public struct ViewInterface: Sendable {
     public let version: Int
     /// Feature names in the view's order, with the FEEL type that a value has.
     public let features: [(name: String, type: FEELType)]
+    /// Names of the parts of the entity's key, in the view's order.
+    public let entityParts: [String]
 
     /// Describes a view.
-    public init(version: Int, features: [(name: String, type: FEELType)]) {
+    public init(version: Int, features: [(name: String, type: FEELType)], entityParts: [String] = ["entity"]) {
         self.version = version
         self.features = features
+        self.entityParts = entityParts
     }
 }
 
@@ -115,8 +119,30 @@ public struct CompiledDecision: Sendable {
     public let slotCount: Int
     /// Names of the view behind each feature use, with its version and feature names.
     public let views: [(name: String, interface: ViewInterface)]
+    /// For every feature use, the inputs that hold the parts of the entity's key, in the view's order.
+    public let entityInputs: [[Int]]
     let featureSlots: [FeatureSlot]
     let names: DecisionNames
+
+    /// The key of the entity of a feature use; nil when an input that holds a part of it is neither text nor number.
+    public func entityKey(ofUse use: Int, _ inputs: [Value]) -> String? {
+        if entityInputs[use].count == 1 { return Self.keyPart(inputs[entityInputs[use][0]]) }
+        var parts: [String] = []
+        for input in entityInputs[use] {
+            guard let part = Self.keyPart(inputs[input]) else { return nil }
+            parts.append(part)
+        }
+        return EntityKey.encode(parts)
+    }
+
+    /// A number in a key is spelled with its digits, as events spell whole numbers.
+    private static func keyPart(_ value: Value) -> String? {
+        switch value {
+        case .string(let text): text
+        case .number(let number): number.jsonText
+        default: nil
+        }
+    }
 
     /// Index of an input by name.
     public func inputIndex(_ name: String) -> Int? {
@@ -136,6 +162,7 @@ public struct DecisionCompiler {
     /// `view.feature` -> (use, index), and plain feature name -> the same where it is unique.
     private var features: [String: (use: Int, index: Int)] = [:]
     private var ambiguous: Set<String> = []
+    private var entityInputs: [[Int]] = []
 
     /// Compiles; on any problem the list grows and nil is returned.
     ///
@@ -172,7 +199,7 @@ public struct DecisionCompiler {
         return CompiledDecision(
             name: name, version: version, spec: spec, nodes: nodes, outputs: outputs, scoreSlot: scoreSlot,
             slotCount: compiler.names.count, views: compiler.views,
-            featureSlots: featureSlots.filter { used.contains($0.slot) },
+            entityInputs: compiler.entityInputs, featureSlots: featureSlots.filter { used.contains($0.slot) },
             names: DecisionNames(
                 name: name, version: version, spec: spec, nodes: nodes, views: compiler.views,
                 reasonTexts: Dictionary(spec.reasonTexts.map { ($0.code, $0.text) }) { first, _ in first }))
@@ -209,6 +236,7 @@ public struct DecisionCompiler {
                 continue
             }
             views.append((feature.view, interface))
+            entityInputs.append(bind(feature, interface.entityParts, "\(pointer)/features/\(use)/entity"))
             for (index, column) in interface.features.enumerated() {
                 let name = "\(feature.view).\(column.name)"
                 let slot = declare(name, column.type, nullable: true, place)
@@ -219,6 +247,17 @@ public struct DecisionCompiler {
             }
         }
         return featureSlots
+    }
+
+    /// The inputs that hold the parts of the entity's key, in the view's order.
+    private func bind(_ use: FeatureUse, _ parts: [String], _ place: String) -> [Int] {
+        if use.entityParts.isEmpty, parts.count == 1 { return [use.entityInput] }
+        let inputs = parts.compactMap { part in use.entityParts.first { $0.name == part }?.input }
+        if inputs.count != parts.count || use.entityParts.count != parts.count {
+            problems.add(
+                place, "entity_parts_differ", "the view's entity has the parts \(parts.joined(separator: ", "))")
+        }
+        return inputs
     }
 
     private mutating func compileNodes() -> [(name: String, node: CompiledNode)] {

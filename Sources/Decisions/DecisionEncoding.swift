@@ -231,6 +231,19 @@ public enum DecisionEncoding {
         case .double(let number): writer.double(number)
         case .string(let text): writer.string(text)
         case .timestamp(let micros): writer.timestamp(micros)
+        case .boolean(let flag): writer.bool(flag)
+        case .date(let days): writer.string(Value.date(Date(daysSinceEpoch: days)).text)
+        case .frequencies(let entries):
+            writer.beginArray()
+            for entry in entries {
+                writer.beginObject()
+                writer.key("value")
+                write(entry.value, to: &writer)
+                writer.key("count")
+                writer.integer(entry.count)
+                writer.endObject()
+            }
+            writer.endArray()
         }
     }
 }

@@ -183,14 +183,15 @@ extension CompiledDecision {
 
     /// Tells what memory could not serve: a feature that is null for any other reason than an empty history.
     private func warn(_ inputs: [Value], _ features: [[FeatureValue]], _ result: inout DecisionResult) {
-        for use in spec.features where inputs[use.entityInput].isNull {
-            result.warnings.append(("entity_missing", use.view))
+        for (use, feature) in spec.features.enumerated() where entityInputs[use].contains(where: { inputs[$0].isNull })
+        {
+            result.warnings.append(("entity_missing", feature.view))
         }
         for (use, values) in features.enumerated() {
             for (index, value) in values.enumerated() {
                 guard case .null(let reason) = value else { continue }
                 switch reason {
-                case .windowTruncated, .overflow, .featureUnavailable:
+                case .windowTruncated, .overflow, .featureUnavailable, .expired:
                     let view = views[use]
                     result.warnings.append((reason.rawValue, "\(view.name).\(view.interface.features[index].name)"))
                 default: break
@@ -353,6 +354,11 @@ extension Value {
         case .double(let value): self = Decimal(shortest: value).map(Value.number) ?? .null
         case .string(let text): self = .string(text)
         case .timestamp(let micros): self = .dateTime(DateTime(unixMicroseconds: micros))
+        case .boolean(let flag): self = .boolean(flag)
+        case .date(let days): self = .date(Date(daysSinceEpoch: days))
+        case .frequencies(let entries):
+            self = .list(
+                entries.map { .context(Context([("value", Value($0.value)), ("count", .number(Decimal($0.count)))])) })
         }
     }
 }

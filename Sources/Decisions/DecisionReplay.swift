@@ -171,15 +171,25 @@ extension FeatureValue {
         case .string(let text):
             if case .dateTime = type, let micros = Timestamp.parse(text) {
                 self = .timestamp(micros)
+            } else if case .date = type, let date = Date(text) {
+                self = .date(date.daysSinceEpoch)
             } else {
                 self = .string(text)
             }
+        case .bool(let flag): self = .boolean(flag)
+        case .array(let items):
+            self = .frequencies(
+                items.map { item in
+                    ValueCount(
+                        value: FeatureValue(item["value"] ?? .null, as: .any),
+                        count: item["count"]?.number?.scaledInt64(scale: 0) ?? 0)
+                })
         default: self = .null(.noEvent)
         }
     }
 
     /// magnitude * 10^exponent; nil past 128 bits.
-    private static func scaled(_ magnitude: Int128, by exponent: Int32) -> Int128? {
+    static func scaled(_ magnitude: Int128, by exponent: Int32) -> Int128? {
         var value = magnitude
         for _ in 0..<exponent {
             let (next, isOver) = value.multipliedReportingOverflow(by: 10)

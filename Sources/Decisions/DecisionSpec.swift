@@ -45,8 +45,11 @@ public struct InputSpec: Sendable {
 public struct FeatureUse: Sendable {
     /// Name of the view; its features are `view.feature` in FEEL.
     public let view: String
-    /// Index of the input that holds the entity's key.
+    /// Index of the input that holds the entity's key, or the first part of it.
     public let entityInput: Int
+    /// For a key of several parts: the name of each with the index of its input, as written; empty for a key in one
+    /// input.
+    public let entityParts: [(name: String, input: Int)]
 }
 
 /// One way to answer a model node; the steps are tried in order.
@@ -142,13 +145,7 @@ public struct DecisionSpec: Sendable {
             problems.add(reader.path("entity"), "unknown_name", "the entity must be one of the inputs")
         }
         let features = reader.objects("features") { use -> FeatureUse? in
-            guard let view = use.string("view", required: true) else { return nil }
-            let key = use.string("entity") ?? entity ?? ""
-            guard let index = inputs.firstIndex(where: { $0.name == key }) else {
-                problems.add(use.path("entity"), "unknown_name", "name the input that holds the entity's key")
-                return nil
-            }
-            return FeatureUse(view: view, entityInput: index)
+            Self.featureUse(use, inputs, entity)
         }
         let nodes = reader.objects("nodes") { Self.node($0, problems) }
         let outputs = reader.objects("outputs", required: true, Self.output)
@@ -180,6 +177,36 @@ public struct DecisionSpec: Sendable {
             entityInput: entityInput, inputs: inputs, features: features.compactMap { $0 },
             nodes: nodes.compactMap { $0 }, outputs: outputs, scoreNode: score, givesReasons: givesReasons,
             reasonTexts: reasonTexts, deadlineMicros: deadline * 1000)
+    }
+
+    /// `entity` is the input with the key, or an object with an input for each part of the key.
+    private static func featureUse(_ use: TreeReader, _ inputs: [InputSpec], _ entity: String?) -> FeatureUse? {
+        guard let view = use.string("view", required: true) else { return nil }
+        func index(_ name: String, _ place: String) -> Int? {
+            let index = inputs.firstIndex { $0.name == name }
+            if index == nil {
+                use.problems.add(place, "unknown_name", "name the input that holds the entity's key")
+            }
+            return index
+        }
+        guard case .object(let members)? = use.value("entity") else {
+            let key = use.string("entity") ?? entity ?? ""
+            return index(key, use.path("entity")).map { FeatureUse(view: view, entityInput: $0, entityParts: []) }
+        }
+        var parts: [(name: String, input: Int)] = []
+        for member in members {
+            let place = use.path("entity") + JSONPointer(tokens: [member.key]).text
+            guard case .string(let name) = member.value else {
+                use.problems.add(place, "type_mismatch", "text is expected here")
+                continue
+            }
+            if let input = index(name, place) { parts.append((member.key, input)) }
+        }
+        guard let first = parts.first else {
+            if members.isEmpty { use.problems.add(use.path("entity"), "empty_list", "at least one part") }
+            return nil
+        }
+        return FeatureUse(view: view, entityInput: first.input, entityParts: parts)
     }
 
     /// Names that stand once, lists that are not empty, bounds in order, types that JSON can carry.

@@ -2,7 +2,8 @@
 public enum EventValue: Hashable, Sendable {
     /// Absent or JSON null.
     case null
-    /// A `decimal` (value times 10^scale) or an `integer`.
+    /// The Int64 that stands for the value in its column's kind: a `decimal` (value times 10^scale), an `integer`, a
+    /// `boolean` (1 or 0), a `timestamp` (microseconds since the Unix epoch) or a `date` (days since 1970-01-01).
     case scaled(Int64)
     /// A finite binary64.
     case double(Double)

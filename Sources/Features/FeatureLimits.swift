@@ -17,6 +17,17 @@ public enum FeatureLimits {
     public static let identityBytesMax = 1_024
     /// Longest entity key, source or string column value [bytes of UTF-8].
     public static let stringBytesMax = 65_535
+    /// Largest k of `topK`.
+    public static let topKMax = 100
+    /// Values of a window up to which `quantile` is exact.
+    public static let quantileExactMax = 4_096
+    /// Largest relative error of `quantile` above that; for magnitudes of at least 2.3e-308, the smallest normal
+    /// binary64. Buckets are 64 to an octave and answer their middle: half a bucket is 1/128 of its lower end.
+    public static let quantileRelativeError = 1.0 / 128
+    /// Parts of an entity's key.
+    public static let entityPartsMax = 8
+    /// Longest tile [seconds]: 366 days.
+    public static let tileSecondsMax: Int64 = 366 * 86_400
     /// Longest window and retention: 100 years of 365 days [microseconds].
     public static let windowMicrosMax: Int64 = 100 * 365 * 86_400_000_000
     /// Event times accepted: years 1 to 9999 [microseconds since the Unix epoch].

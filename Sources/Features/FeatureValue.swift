@@ -14,6 +14,24 @@ public enum FeatureNullReason: String, Hashable, Sendable, CaseIterable {
     case divisionByZero = "division_by_zero"
     /// Memory cannot answer (history unavailable, or the view is gone).
     case featureUnavailable = "feature_unavailable"
+    /// The entity's latest event is older than the view's time to live.
+    case expired = "expired"
+    /// An on-demand expression gave null.
+    case expressionNull = "expression_null"
+}
+
+/// A value with how often it occurs, as `topK` lists them.
+public struct ValueCount: Hashable, Sendable {
+    /// The value, text or integer.
+    public let value: FeatureValue
+    /// Its occurrences in the window.
+    public let count: Int64
+
+    /// Makes an entry.
+    public init(value: FeatureValue, count: Int64) {
+        self.value = value
+        self.count = count
+    }
 }
 
 /// A served feature value: exact where the definition is exact.
@@ -30,11 +48,20 @@ public enum FeatureValue: Hashable, Sendable {
     case string(String)
     /// Microseconds since the Unix epoch.
     case timestamp(Int64)
+    /// true or false.
+    case boolean(Bool)
+    /// Days since 1970-01-01.
+    case date(Int64)
+    /// Values by frequency.
+    case frequencies([ValueCount])
 
-    /// The value as a model's input: correctly rounded once; NaN for null and text; microseconds for a timestamp.
+    /// The value as a model's input: correctly rounded once; NaN for null, text and lists; microseconds for a timestamp,
+    /// days for a date, 1 and 0 for true and false.
     public var double: Double {
         switch self {
-        case .null, .string: .nan
+        case .null, .string, .frequencies: .nan
+        case .boolean(let flag): flag ? 1 : 0
+        case .date(let days): Double(days)
         case .integer(let value): Double(value)
         case .decimal(let significand, let scale): Rounding.decimal(significand, scale: scale)
         case .double(let value): value

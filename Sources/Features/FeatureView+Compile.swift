@@ -7,7 +7,8 @@ extension FeatureView {
         compiler.compileFeatures()
         compiler.checkRetention()
         if !compiler.issues.isEmpty { throw FeatureError(compiler.issues) }
-        return FeatureView(spec: spec, features: compiler.features, windows: compiler.windows)
+        return FeatureView(
+            spec: spec, features: compiler.features, windows: compiler.windows, decays: compiler.decays)
     }
 }
 
@@ -17,6 +18,7 @@ private struct FeatureViewCompiler {
     var columns: [String: Int] = [:]
     var windows: [Int64] = []
     var features: [CompiledFeature] = []
+    var decays: [Decay] = []
 
     init(spec: FeatureViewSpec) {
         self.spec = spec
@@ -30,10 +32,16 @@ private struct FeatureViewCompiler {
     mutating func checkShape() {
         if spec.name.isEmpty { report(.emptyName, "/name", "A feature view needs a name.") }
         if spec.entity.isEmpty { report(.emptyName, "/entity", "A feature view needs an entity type.") }
-        if case .tiles = spec.aggregationInterval {
+        if case .tiles(let seconds) = spec.aggregationInterval, !(1...FeatureLimits.tileSecondsMax).contains(seconds) {
             report(
-                .aggregationIntervalUnsupported, "/aggregation_interval",
-                "Tiled windows are not available; use aggregation_interval: exact.")
+                .aggregationIntervalOutOfRange, "/aggregation_interval",
+                "A tile must be 1 second to \(FeatureLimits.tileSecondsMax / 86_400) days.")
+        }
+        if !(1...FeatureLimits.entityPartsMax).contains(spec.entityParts.count) {
+            report(.tooMany, "/entity/paths", "A key has 1 to \(FeatureLimits.entityPartsMax) parts.")
+        }
+        if let ttl = spec.ttlMicros, !(1...FeatureLimits.windowMicrosMax).contains(ttl) {
+            report(.windowOutOfRange, "/ttl", "A time to live must be 1 microsecond to 100 years.")
         }
         if spec.features.isEmpty { report(.noFeatures, "/features", "A feature view needs at least one feature.") }
         if spec.features.count > FeatureLimits.featuresMax {
@@ -76,6 +84,10 @@ private struct FeatureViewCompiler {
             if case .micros(let micros) = feature.window, !(1...FeatureLimits.windowMicrosMax).contains(micros) {
                 report(.windowOutOfRange, pointer + "/window", "A window must be 1 microsecond to 100 years.")
             }
+            if feature.aggregate == .attribute, feature.window != .allHistory {
+                report(.windowOutOfRange, pointer + "/window", "An attribute has no window.")
+            }
+            checkParameter(feature.aggregate, pointer)
             let column = resolve(feature.column, feature.aggregate, pointer)
             var denominator = -1
             if case .ratio(let name) = feature.aggregate {
@@ -83,17 +95,43 @@ private struct FeatureViewCompiler {
             }
             features.append(
                 CompiledFeature(
-                    fold: feature.aggregate.fold, column: column, denominator: denominator,
-                    window: windows.firstIndex(of: feature.window.span) ?? 0, unitMicros: feature.aggregate.unitMicros))
+                    fold: feature.aggregate.fold(hasColumn: column >= 0), column: column, denominator: denominator,
+                    window: windows.firstIndex(of: feature.window.span) ?? 0, unit: feature.aggregate.unit,
+                    quantile: feature.aggregate.quantile, decay: decay(feature.aggregate, column)))
+        }
+    }
+
+    private mutating func checkParameter(_ aggregate: Aggregate, _ pointer: String) {
+        switch aggregate {
+        case .topK(let count) where !(1...FeatureLimits.topKMax).contains(count):
+            report(.parameterOutOfRange, pointer + "/k", "k must be 1 to \(FeatureLimits.topKMax).")
+        case .quantile(let quantile) where !(quantile > 0 && quantile < 1):
+            report(.parameterOutOfRange, pointer + "/q", "q must lie between 0 and 1.")
+        case .decayedSum(let halfLife), .decayedMean(let halfLife):
+            if !(1...FeatureLimits.windowMicrosMax).contains(halfLife) {
+                report(.parameterOutOfRange, pointer + "/half_life", "A half-life must be 1 microsecond to 100 years.")
+            }
+        default: break
+        }
+    }
+
+    private mutating func decay(_ aggregate: Aggregate, _ column: Int) -> Int {
+        switch aggregate {
+        case .decayedSum(let halfLife), .decayedMean(let halfLife):
+            let decay = Decay(column: column, halfLifeMicros: halfLife)
+            if let known = decays.firstIndex(of: decay) { return known }
+            decays.append(decay)
+            return decays.count - 1
+        default: return -1
         }
     }
 
     private mutating func resolve(_ name: String?, _ aggregate: Aggregate, _ pointer: String) -> Int {
         switch aggregate {
-        case .lastTime, .timeSince:
+        case .timeSince:
             if name != nil { report(.columnNotAllowed, pointer + "/column", "This aggregate takes no column.") }
             return -1
-        case .count where name == nil:
+        case .count where name == nil, .firstTime where name == nil, .lastTime where name == nil:
             return -1
         default:
             break
@@ -129,14 +167,18 @@ private struct FeatureViewCompiler {
             report(.retentionTooShort, "/retention", "A retention must be 1 microsecond to 100 years.")
             return
         }
+        // A tiled window may reach back by almost one more tile.
+        let reach = retention - spec.aggregationInterval.micros + 1
         for (index, feature) in spec.features.enumerated() {
             switch feature.window {
-            case .micros(let micros) where micros > retention:
-                report(.retentionTooShort, "/features/\(index)/window", "The window is longer than the retention.")
-            case .allHistory where feature.aggregate.fold != .lastTime && feature.aggregate.fold != .timeSince:
+            case .micros(let micros) where micros > reach:
                 report(
                     .retentionTooShort, "/features/\(index)/window",
-                    "With a retention, only the last time and time since may cover all history.")
+                    "The window, with its tile, is longer than the retention.")
+            case .allHistory where !feature.aggregate.outlivesRetention(hasColumn: feature.column != nil):
+                report(
+                    .retentionTooShort, "/features/\(index)/window",
+                    "With a retention, only attributes, the last time and time since may cover all history.")
             default:
                 break
             }
@@ -155,7 +197,7 @@ extension FeatureWindow {
 }
 
 extension Aggregate {
-    var fold: Fold {
+    func fold(hasColumn: Bool) -> Fold {
         switch self {
         case .count: .count
         case .sum: .sum
@@ -168,21 +210,48 @@ extension Aggregate {
         case .variance: .variance
         case .stddev: .stddev
         case .ratio: .ratio
-        case .lastTime: .lastTime
+        case .firstTime: .firstTime
+        case .lastTime: hasColumn ? .lastValueTime : .lastTime
         case .timeSince: .timeSince
+        case .topK: .topK
+        case .quantile: .quantile
+        case .decayedSum: .decayedSum
+        case .decayedMean: .decayedMean
+        case .attribute: .attribute
         }
     }
 
-    var unitMicros: Int64 {
-        if case .timeSince(let unit) = self { unit.rawValue } else { 1 }
+    var unit: Int64 {
+        switch self {
+        case .timeSince(let unit): unit.rawValue
+        case .topK(let count): Int64(count)
+        default: 1
+        }
     }
 
-    func accepts(_ kind: ColumnKind) -> Bool {
+    var quantile: Double {
+        if case .quantile(let quantile) = self { quantile } else { 0 }
+    }
+
+    /// Whether all history is covered by what retention keeps.
+    func outlivesRetention(hasColumn: Bool) -> Bool {
         switch self {
-        case .count, .first, .last, .distinct: true
-        case .sum, .mean, .min, .max: kind != .string
+        case .attribute, .timeSince: true
+        case .lastTime: !hasColumn
+        default: false
+        }
+    }
+
+    /// Whether a column of this kind can be folded this way.
+    public func accepts(_ kind: ColumnKind) -> Bool {
+        let isNumber = kind.scale != nil || kind == .double
+        return switch self {
+        case .count, .first, .last, .distinct, .attribute, .firstTime, .lastTime: true
+        case .sum, .mean, .quantile, .decayedSum, .decayedMean: isNumber
+        case .min, .max: kind != .string && kind != .boolean
         case .variance, .stddev, .ratio: kind.scale != nil
-        case .lastTime, .timeSince: false
+        case .topK: kind == .string || kind == .integer
+        case .timeSince: false
         }
     }
 }

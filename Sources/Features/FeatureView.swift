@@ -5,7 +5,13 @@ public final class FeatureView: Sendable {
     let features: [CompiledFeature]
     /// Windows ascending, `Int64.max` for all history; features refer to them by index.
     let windows: [Int64]
-    /// `first` or `last` is served, so events of equal time need their source and id.
+    /// Microseconds that windows' starts are multiples of; 1 for exact windows.
+    let tileMicros: Int64
+    /// Columns of attributes: retention keeps the latest value of each.
+    let attributeColumns: [Int]
+    /// What is summed with decaying weights; features refer to it by index.
+    let decays: [Decay]
+    /// `first`, `last` or an attribute is served, so events of equal time need their source and id.
     let needsTieOrder: Bool
     /// A feature needs the latest event however old it is, so retention keeps it.
     let keepsLatest: Bool
@@ -13,14 +19,19 @@ public final class FeatureView: Sendable {
     let signedFields: [Bool]
     private let positions: [String: Int]
 
-    init(spec: FeatureViewSpec, features: [CompiledFeature], windows: [Int64]) {
+    init(spec: FeatureViewSpec, features: [CompiledFeature], windows: [Int64], decays: [Decay]) {
         self.spec = spec
         self.features = features
         self.windows = windows
-        needsTieOrder = features.contains { $0.fold == .first || $0.fold == .last }
-        keepsLatest = features.contains {
-            windows[$0.window] == .max && ($0.fold == .lastTime || $0.fold == .timeSince)
-        }
+        self.decays = decays
+        tileMicros = spec.aggregationInterval.micros
+        attributeColumns = Set(features.filter { $0.fold == .attribute }.map(\.column)).sorted()
+        needsTieOrder = features.contains { $0.fold == .first || $0.fold == .last || $0.fold == .attribute }
+        keepsLatest =
+            spec.ttlMicros != nil || !attributeColumns.isEmpty
+            || features.contains {
+                windows[$0.window] == .max && ($0.fold == .lastTime || $0.fold == .timeSince)
+            }
         signedFields =
             [true, true, true, false, false, false, true]
             + spec.columns.map { column in
@@ -37,6 +48,9 @@ public final class FeatureView: Sendable {
     /// Names of the features, in serving order.
     public var featureNames: [String] { spec.features.map(\.name) }
 
+    /// Number of features.
+    public var featureCount: Int { features.count }
+
     /// Position of a feature in serving order.
     public func index(of feature: String) -> Int? { positions[feature] }
 
@@ -51,7 +65,8 @@ public final class FeatureView: Sendable {
                 return .min
             }
         }
-        let (start, isOverflow) = asOf.subtractingReportingOverflow(longest)
+        // A tiled window reaches back by almost one more tile.
+        let (start, isOverflow) = asOf.subtractingReportingOverflow(longest + tileMicros - 1)
         return isOverflow ? .min : start
     }
 
@@ -64,6 +79,7 @@ public final class FeatureView: Sendable {
 /// What a feature folds, without its operands.
 enum Fold: Sendable {
     case count, sum, mean, min, max, first, last, distinct, variance, stddev, ratio, lastTime, timeSince
+    case firstTime, lastValueTime, topK, quantile, decayedSum, decayedMean, attribute
 
     /// The accumulator work that a column must do for it.
     var needs: ColumnNeeds {
@@ -71,9 +87,12 @@ enum Fold: Sendable {
         case .count: .count
         case .sum, .mean, .ratio: .sum
         case .min, .max: .extremes
-        case .first, .last: .ends
+        case .first, .last, .firstTime, .lastValueTime, .attribute: .ends
+        case .topK: .frequencies
+        case .quantile: .ranks
         case .distinct: .distinct
         case .variance, .stddev: [.sum, .squares]
+        case .decayedSum, .decayedMean: .count
         case .lastTime, .timeSince: []
         }
     }
@@ -81,13 +100,21 @@ enum Fold: Sendable {
 
 /// Work done per value of a column.
 struct ColumnNeeds: OptionSet, Sendable {
-    let rawValue: UInt8
+    let rawValue: UInt16
     static let count = ColumnNeeds(rawValue: 1)
     static let sum = ColumnNeeds(rawValue: 2)
     static let extremes = ColumnNeeds(rawValue: 4)
     static let ends = ColumnNeeds(rawValue: 8)
     static let distinct = ColumnNeeds(rawValue: 16)
     static let squares = ColumnNeeds(rawValue: 32)
+    static let frequencies = ColumnNeeds(rawValue: 64)
+    static let ranks = ColumnNeeds(rawValue: 128)
+}
+
+/// One column summed with weights that halve every `halfLifeMicros`.
+struct Decay: Hashable, Sendable {
+    let column: Int
+    let halfLifeMicros: Int64
 }
 
 /// A feature with its operands resolved.
@@ -99,8 +126,12 @@ struct CompiledFeature: Sendable {
     let denominator: Int
     /// Index into the view's windows.
     let window: Int
-    /// Microseconds per unit of `timeSince`.
-    let unitMicros: Int64
+    /// Microseconds per unit of `timeSince`; the k of `topK`.
+    let unit: Int64
+    /// The q of `quantile`.
+    let quantile: Double
+    /// Index into the view's decays; -1 for none.
+    let decay: Int
 }
 
 extension ColumnKind {
@@ -109,7 +140,7 @@ extension ColumnKind {
         switch self {
         case .decimal(let scale): scale
         case .integer: 0
-        case .double, .string: nil
+        case .double, .string, .boolean, .timestamp, .date: nil
         }
     }
 }

@@ -8,6 +8,14 @@ struct ReadProgram: Sendable {
         let needs: ColumnNeeds
     }
 
+    /// One decaying sum in one stage.
+    struct DecayTask: Sendable {
+        /// Index into the view's decays.
+        let index: Int
+        let decay: Decay
+        let kind: ColumnKind
+    }
+
     /// Where one feature's value goes.
     struct Emission: Sendable {
         let feature: CompiledFeature
@@ -20,6 +28,7 @@ struct ReadProgram: Sendable {
         let span: Int64
         /// Folding is needed; false when the window's features take only the latest event.
         let tasks: [Task]
+        let decays: [DecayTask]
         let emissions: [Emission]
         /// The stage needs nothing but the latest event: the scan stops there.
         let isLatestOnly: Bool
@@ -43,11 +52,16 @@ struct ReadProgram: Sendable {
                 if feature.column >= 0 { needs[feature.column, default: []].formUnion(feature.fold.needs) }
                 if feature.denominator >= 0 { needs[feature.denominator, default: []].formUnion(.sum) }
             }
+            let decays = Set(
+                emissions.filter { $0.feature.window >= window && $0.feature.decay >= 0 }.map(\.feature.decay))
             let own = emissions.filter { $0.feature.window == window }
             return Stage(
                 span: view.windows[window],
                 tasks: needs.keys.sorted().map {
                     Task(column: $0, kind: view.spec.columns[$0].kind, needs: needs[$0] ?? [])
+                },
+                decays: decays.sorted().map {
+                    DecayTask(index: $0, decay: view.decays[$0], kind: view.spec.columns[view.decays[$0].column].kind)
                 },
                 emissions: own,
                 isLatestOnly: needs.isEmpty
@@ -67,10 +81,11 @@ struct ColumnAccumulator {
     var maximum = Int64.min
     var leastDouble = Double.infinity
     var greatestDouble = -Double.infinity
-    /// Raw field values of the newest and the oldest value seen, and the newest one's event time.
+    /// Raw field values of the newest and the oldest value seen, and their event times.
     var newest: Int64 = 0
     var oldest: Int64 = 0
     var newestTime = Int64.min
+    var oldestTime = Int64.min
     var distinct: Int64 = 0
 }
 
@@ -78,19 +93,43 @@ struct ColumnAccumulator {
 struct ReadScratch: ~Copyable {
     var columns: [ColumnAccumulator] = []
     var exactSums: [ExactSum?] = []
+    /// By index of the view's decays.
+    var decays: [DecaySums] = []
+    /// Occurrences by raw field value, by column; empty where no `topK` reads the column.
+    var frequencies: [[Int64: Int64]] = []
+    /// By column; empty where no `quantile` reads the column.
+    var ranks: [RankCounter] = []
     /// Indexes of the rows that were known, ascending; unused when everything is.
     var known: [UInt32] = []
     var distinct = DistinctSet()
 
     init() {}
 
-    mutating func begin(columnCount: Int) {
+    /// Empties what the program is going to fold into. The first stage has the tasks of all later ones.
+    mutating func begin(_ program: ReadProgram) {
+        let columnCount = program.view.spec.columns.count
         columns.removeAll(keepingCapacity: true)
         for _ in 0..<columnCount { columns.append(ColumnAccumulator()) }
         while exactSums.count < columnCount { exactSums.append(nil) }
+        guard let first = program.stages.first else { return }
+        for task in first.tasks {
+            if task.kind == .double { resetExactSum(task.column) }
+            if task.needs.contains(.frequencies) {
+                while frequencies.count < columnCount { frequencies.append([:]) }
+                frequencies[task.column].removeAll(keepingCapacity: true)
+            }
+            if task.needs.contains(.ranks) {
+                while ranks.count < columnCount { ranks.append(RankCounter()) }
+                ranks[task.column].reset()
+            }
+        }
+        for task in first.decays {
+            while decays.count <= task.index { decays.append(DecaySums()) }
+            decays[task.index].reset()
+        }
     }
 
-    mutating func resetExactSum(_ column: Int) {
+    private mutating func resetExactSum(_ column: Int) {
         if exactSums[column] == nil { exactSums[column] = ExactSum() } else { exactSums[column]?.reset() }
     }
 }

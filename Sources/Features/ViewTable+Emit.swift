@@ -7,6 +7,8 @@ struct WindowEnd {
     let rowCount: Int64
     /// Time of the latest known event up to as_of.
     let latest: Int64?
+    /// Time of the earliest known event in the window.
+    let oldest: Int64?
     let memory: MemoryCover
 
     var emptyReason: FeatureNullReason { isAllHistory ? .noEvent : .emptyWindow }
@@ -22,13 +24,33 @@ extension ViewTable {
             let state = scratch.columns[feature.column]
             // The latest value is right even in a cut window, as long as it is later than everything dropped.
             if state.newestTime > end.memory.floor { return stored(state.newest, feature.column) }
+        case .lastValueTime:
+            let state = scratch.columns[feature.column]
+            if state.newestTime > end.memory.floor { return .timestamp(state.newestTime) }
+        case .attribute:
+            return emitAttribute(feature, end, scratch.columns[feature.column])
         default:
             break
         }
         if end.start < end.memory.retired { return nil }
         if end.start < end.memory.capped { return .null(.windowTruncated) }
+        if feature.fold == .firstTime, feature.column < 0 {
+            return end.oldest.map(FeatureValue.timestamp) ?? .null(end.emptyReason)
+        }
         if feature.column < 0 { return .integer(end.rowCount) }
         return emitFolded(feature, end, scratch)
+    }
+
+    /// Retention keeps, of every attribute, the latest value at or before its cut, so that memory answers every as_of
+    /// that it covers; only what was known earlier may have been dropped.
+    private func emitAttribute(
+        _ feature: CompiledFeature, _ end: WindowEnd, _ state: ColumnAccumulator
+    ) -> FeatureValue? {
+        let memory = end.memory
+        if state.newestTime > memory.floor { return stored(state.newest, feature.column) }
+        if memory.retired != .min, memory.isFiltered { return nil }
+        if memory.capped != .min { return .null(.windowTruncated) }
+        return state.newestTime == .min ? .null(.noEvent) : stored(state.newest, feature.column)
     }
 
     private func emitLatest(_ feature: CompiledFeature, _ end: WindowEnd) -> FeatureValue? {
@@ -49,7 +71,7 @@ extension ViewTable {
 
     private func age(_ latest: Int64, _ feature: CompiledFeature, _ asOf: Int64) -> FeatureValue {
         if feature.fold == .lastTime { return .timestamp(latest) }
-        return .double(Rounding.quotient(Int128(asOf) - Int128(latest), UInt128(feature.unitMicros)))
+        return .double(Rounding.quotient(Int128(asOf) - Int128(latest), UInt128(feature.unit)))
     }
 
     private func emitFolded(
@@ -60,6 +82,7 @@ extension ViewTable {
         case .count: return .integer(state.count)
         case .distinct: return .integer(state.distinct)
         case .sum: return sum(feature.column, state, scratch)
+        case .decayedSum: return scratch.decays[feature.decay].sum.map(FeatureValue.double) ?? .null(.overflow)
         default: break
         }
         if state.count == 0 { return .null(end.emptyReason) }
@@ -74,7 +97,12 @@ extension ViewTable {
             return .double(sum.double / Double(state.count))
         case .variance, .stddev: return spread(feature, state)
         case .ratio: return ratio(feature, state, scratch.columns[feature.denominator])
-        case .count, .sum, .distinct, .lastTime, .timeSince:
+        case .firstTime: return .timestamp(state.oldestTime)
+        case .lastValueTime: return .timestamp(state.newestTime)
+        case .topK: return mostFrequent(feature, scratch.frequencies[feature.column])
+        case .quantile: return quantile(feature, scratch.ranks[feature.column])
+        case .decayedMean: return decayedMean(scratch.decays[feature.decay])
+        case .count, .sum, .distinct, .lastTime, .timeSince, .decayedSum, .attribute:
             preconditionFailure("answered above")
         }
     }
@@ -91,7 +119,7 @@ extension ViewTable {
             guard let exact = scratch.exactSums[column] else { return .double(0) }
             guard let value = exact.rounded else { return .null(.overflow) }
             return .double(value)
-        case .string: preconditionFailure("text is not summed")
+        case .string, .boolean, .timestamp, .date: preconditionFailure("only numbers are summed")
         }
     }
 
@@ -107,7 +135,40 @@ extension ViewTable {
         case .integer: .integer(raw)
         case .double: .double(Double(bitPattern: UInt64(bitPattern: raw)))
         case .string: .string(texts[column].string(UInt32(truncatingIfNeeded: raw)))
+        case .boolean: .boolean(raw != 0)
+        case .timestamp: .timestamp(raw)
+        case .date: .date(raw)
         }
+    }
+
+    /// By count descending, then by value ascending.
+    private func mostFrequent(_ feature: CompiledFeature, _ counts: [Int64: Int64]) -> FeatureValue {
+        let isText = view.spec.columns[feature.column].kind == .string
+        let texts = texts[feature.column]
+        let ordered = counts.sorted { left, right in
+            if left.value != right.value { return left.value > right.value }
+            if !isText { return left.key < right.key }
+            return texts.isLess(UInt32(truncatingIfNeeded: left.key), UInt32(truncatingIfNeeded: right.key))
+        }
+        return .frequencies(
+            ordered.prefix(Int(feature.unit)).map {
+                ValueCount(value: stored($0.key, feature.column), count: $0.value)
+            })
+    }
+
+    private func quantile(_ feature: CompiledFeature, _ ranks: RankCounter) -> FeatureValue {
+        switch ranks.value(at: feature.quantile, view.spec.columns[feature.column].kind) {
+        case .raw(let raw): stored(raw, feature.column)
+        case .approximate(let value): .double(value)
+        case nil: preconditionFailure("an empty window was answered before")
+        }
+    }
+
+    private func decayedMean(_ sums: DecaySums) -> FeatureValue {
+        guard let sum = sums.sum else { return .null(.overflow) }
+        let weight = sums.weight
+        // All weights are 0 when every event is more than a thousand half-lives old.
+        return weight == 0 ? .null(.divisionByZero) : .double(sum / weight)
     }
 
     /// Sample variance (n Σx² - (Σx)²) / (n (n - 1) 10^2s) of exact moments, one division.

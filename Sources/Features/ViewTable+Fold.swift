@@ -12,7 +12,7 @@ extension ViewTable {
         if task.needs.contains(.ends) { values.foldEnds(&state) }
         state.count += values.count
         switch task.kind {
-        case .decimal, .integer:
+        case .decimal, .integer, .boolean, .timestamp, .date:
             if !task.needs.isDisjoint(with: [.sum, .extremes]) { values.foldScaled(&state) }
             if task.needs.contains(.squares) { values.foldSquares(&state) }
         case .double:
@@ -35,7 +35,41 @@ extension ViewTable {
                 state.distinct += 1
             }
         }
+        if task.needs.contains(.frequencies) {
+            for position in range where !values.isNull(position) {
+                scratch.frequencies[task.column][values.value(position), default: 0] += 1
+            }
+        }
+        if task.needs.contains(.ranks) {
+            for position in range where !values.isNull(position) {
+                scratch.ranks[task.column].add(values.value(position), task.kind)
+            }
+            scratch.ranks[task.column].sort()
+        }
         scratch.columns[task.column] = state
+    }
+
+    /// Folds the rows of one stage into one decaying sum as of `asOf`.
+    func fold(
+        _ task: ReadProgram.DecayTask, _ set: RowSet, _ range: Range<Int>, _ layout: RowLayout, asOf: Int64,
+        scratch: inout ReadScratch
+    ) {
+        if range.isEmpty { return }
+        let column = task.decay.column
+        let nulls = layout.fields[RowLayout.Fixed.nulls]
+        let values = ColumnRows(
+            set: set, range: range, field: layout.fields[RowLayout.Fixed.count + column], nulls: nulls,
+            nullBit: nulls.width == 0 ? 0 : 1 << Int64(column))
+        for position in range where !values.isNull(position) {
+            let raw = values.value(position)
+            let number =
+                task.kind.scale.map { Rounding.decimal(Int128(raw), scale: $0) }
+                ?? Double(bitPattern: UInt64(bitPattern: raw))
+            // Rows are at or before as_of, and both lie within the years that event times may have or near them.
+            let age = UInt64(bitPattern: asOf &- set.time(position))
+            scratch.decays[task.index].add(
+                number, weight: DecayWeight.weight(age: age, halfLife: task.decay.halfLifeMicros))
+        }
     }
 }
 
@@ -69,7 +103,10 @@ private struct ColumnRows {
             state.newest = value(newest)
             state.newestTime = set.time(newest)
         }
-        if let oldest = range.first(where: { !isNull($0) }) { state.oldest = value(oldest) }
+        if let oldest = range.first(where: { !isNull($0) }) {
+            state.oldest = value(oldest)
+            state.oldestTime = set.time(oldest)
+        }
     }
 
     func foldScaled(_ state: inout ColumnAccumulator) {

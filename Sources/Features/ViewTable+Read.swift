@@ -16,15 +16,23 @@ struct MemoryCover {
     /// Event time of the entity's latest row, known or not; Int64.min for none.
     let newest: Int64
     let asOf: Int64
+    /// Microseconds that a window's start is a multiple of.
+    let tile: Int64
+    /// Not every event of memory is read, so what retention kept may hide what it dropped.
+    var isFiltered = false
 
     /// as_of before this asks for what memory dropped.
     var floor: Int64 { max(capped, retired) }
 
-    /// Excluded start of the window that ends at as_of.
+    /// Excluded start of the window that ends at as_of: as_of - span, moved back to a multiple of the tile.
     func start(of span: Int64) -> Int64 {
         if span == .max { return .min }
         let (start, isOverflow) = asOf.subtractingReportingOverflow(span)
-        return isOverflow ? .min : start
+        if isOverflow { return .min }
+        if tile == 1 { return start }
+        let rest = start % tile
+        let (floor, isBelow) = start.subtractingReportingOverflow(rest < 0 ? rest + tile : rest)
+        return isBelow ? .min : floor
     }
 }
 
@@ -69,7 +77,7 @@ extension ViewTable {
             reading.isSpilled = true
             return reading
         }
-        scratch.begin(columnCount: view.spec.columns.count)
+        scratch.begin(program)
         guard let slot, let block = arena.block(slot) else {
             return emitWithoutRows(program, asOf: asOf, scratch: &scratch, into: &values)
         }
@@ -81,8 +89,9 @@ extension ViewTable {
             timeField: layout.fields[RowLayout.Fixed.time], indexes: nil)
         let newest = all.count > 0 ? all.time(all.count - 1) : Int64.min
         let visible = asOf >= newest ? all.count : all.firstPosition(after: asOf, below: all.count)
-        let memory = MemoryCover(
-            capped: header.cappedThrough, retired: retiredThrough, newest: newest, asOf: asOf)
+        var memory = MemoryCover(
+            capped: header.cappedThrough, retired: retiredThrough, newest: newest, asOf: asOf,
+            tile: view.tileMicros)
         let isFiltered: Bool
         if layout.fields[RowLayout.Fixed.endSeq].width > 0 {
             let standing = StandingRows(layout: layout, header: header, knownAt: knownAt)
@@ -91,6 +100,7 @@ extension ViewTable {
         } else {
             isFiltered = filter(all, visible, layout, header, knownAt, into: &scratch.known)
         }
+        memory.isFiltered = isFiltered
         let count = isFiltered ? scratch.known.count : visible
         guard asOf >= memory.floor || memory.floor == .min else {
             return unavailable(program, into: &values)
@@ -134,20 +144,29 @@ extension ViewTable {
         into values: inout [FeatureValue]
     ) -> ViewReading {
         let latest = set.count > 0 ? set.time(set.count - 1) : nil
+        switch expiry(latest, memory) {
+        case .unknown: return unavailable(program, into: &values)
+        case .expired:
+            fill(program, .null(.expired), into: &values)
+            return ViewReading(lastEventTime: latest, isAvailable: true)
+        case .live: break
+        }
         var upper = set.count
-        for (index, stage) in program.stages.enumerated() {
+        var oldest: Int64?
+        for stage in program.stages {
             let start = memory.start(of: stage.span)
             if !stage.isLatestOnly {
                 let lower = stage.span == .max ? 0 : set.firstPosition(after: start, below: upper)
-                for task in stage.tasks {
-                    if index == 0, task.kind == .double { scratch.resetExactSum(task.column) }
-                    fold(task, set, lower..<upper, layout, scratch: &scratch)
+                for task in stage.tasks { fold(task, set, lower..<upper, layout, scratch: &scratch) }
+                for task in stage.decays {
+                    fold(task, set, lower..<upper, layout, asOf: memory.asOf, scratch: &scratch)
                 }
+                if lower < set.count { oldest = set.time(lower) }
                 upper = lower
             }
             let end = WindowEnd(
                 start: start, isAllHistory: stage.span == .max, rowCount: Int64(set.count - upper), latest: latest,
-                memory: memory)
+                oldest: oldest, memory: memory)
             for emission in stage.emissions {
                 guard let value = emit(emission.feature, end, scratch) else {
                     return unavailable(program, into: &values)
@@ -158,22 +177,42 @@ extension ViewTable {
         return ViewReading(lastEventTime: latest, isAvailable: true)
     }
 
-    private func unavailable(_ program: ReadProgram, into values: inout [FeatureValue]) -> ViewReading {
-        for stage in program.stages {
-            for emission in stage.emissions { values[emission.position] = .null(.featureUnavailable) }
+    private enum Expiry { case live, expired, unknown }
+
+    /// What the view's time to live says of an entity whose latest visible event this is.
+    private func expiry(_ latest: Int64?, _ memory: MemoryCover) -> Expiry {
+        guard let ttl = view.spec.ttlMicros else { return .live }
+        if let latest, latest > memory.floor || (latest == memory.newest && !memory.isFiltered) {
+            return memory.asOf - latest > ttl ? .expired : .live
         }
+        // The latest visible event, if there is one, is not sure to be the latest known one: something was dropped.
+        if memory.capped != .min || (memory.retired != .min && (memory.newest != .min || memory.isFiltered)) {
+            return .unknown
+        }
+        return .live
+    }
+
+    private func fill(_ program: ReadProgram, _ value: FeatureValue, into values: inout [FeatureValue]) {
+        for stage in program.stages {
+            for emission in stage.emissions { values[emission.position] = value }
+        }
+    }
+
+    private func unavailable(_ program: ReadProgram, into values: inout [FeatureValue]) -> ViewReading {
+        fill(program, .null(.featureUnavailable), into: &values)
         return ViewReading(lastEventTime: nil, isAvailable: false)
     }
 
     private func emitWithoutRows(
         _ program: ReadProgram, asOf: Int64, scratch: inout ReadScratch, into values: inout [FeatureValue]
     ) -> ViewReading {
-        let memory = MemoryCover(capped: .min, retired: retiredThrough, newest: .min, asOf: asOf)
+        let memory = MemoryCover(
+            capped: .min, retired: retiredThrough, newest: .min, asOf: asOf, tile: view.tileMicros)
         guard asOf >= retiredThrough || retiredThrough == .min else { return unavailable(program, into: &values) }
         for stage in program.stages {
-            for task in stage.tasks where task.kind == .double { scratch.resetExactSum(task.column) }
             let end = WindowEnd(
                 start: memory.start(of: stage.span), isAllHistory: stage.span == .max, rowCount: 0, latest: nil,
+                oldest: nil,
                 memory: memory)
             for emission in stage.emissions {
                 guard let value = emit(emission.feature, end, scratch) else {

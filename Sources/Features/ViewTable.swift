@@ -81,7 +81,8 @@ struct ViewTable: ~Copyable {
         guard let block = arena.block(slot) else { return time <= retiredThrough && !view.keepsLatest }
         let header = BlockArena.header(block).pointee
         if time <= header.cappedThrough { return true }
-        guard time <= retiredThrough else { return false }
+        // A late event may hold the latest value of an attribute; retention drops it again when it does not.
+        guard time <= retiredThrough, view.attributeColumns.isEmpty else { return false }
         // Retention keeps the latest event of an entity, so a late one matters only if it becomes the latest.
         return !view.keepsLatest || (header.count > 0 && time <= self.time(block, Int(header.count) - 1))
     }
@@ -113,7 +114,8 @@ struct ViewTable: ~Copyable {
             case (.null, _):
                 nulls |= 1 << Int64(column)
                 fields[field] = 0
-            case (.scaled(let number), .decimal), (.scaled(let number), .integer):
+            case (.scaled(let number), .decimal), (.scaled(let number), .integer), (.scaled(let number), .boolean),
+                (.scaled(let number), .timestamp), (.scaled(let number), .date):
                 fields[field] = number
             case (.double(let number), .double):
                 fields[field] = Int64(bitPattern: (number == 0 ? 0 : number).bitPattern)
@@ -325,8 +327,12 @@ struct ViewTable: ~Copyable {
         if let mark = spilled[UInt32(slot)], mark.newest <= cut, !view.keepsLatest { spilled[UInt32(slot)] = nil }
         guard let block = arena.block(slot) else { return !isSpilled(slot) }
         let header = BlockArena.header(block)
-        let keep = view.keepsLatest ? 1 : 0
-        while header.pointee.count > keep, time(block, 0) <= cut { dropOldest(block, isCapped: false) }
+        var spare = Int(header.pointee.count) - (view.keepsLatest ? 1 : 0)
+        if !view.attributeColumns.isEmpty { spare = Swift.min(spare, attributeStart(block, through: cut)) }
+        while spare > 0, time(block, 0) <= cut {
+            dropOldest(block, isCapped: false)
+            spare -= 1
+        }
         let isEmpty = header.pointee.count == 0 && header.pointee.cappedThrough <= cut
         if isEmpty {
             arena.install(nil, slot: slot)
@@ -334,6 +340,26 @@ struct ViewTable: ~Copyable {
             _ = move(slot: slot, layout: Int(header.pointee.layout), rows: Swift.max(1, Int(header.pointee.count)))
         }
         return isEmpty && !isSpilled(slot)
+    }
+
+    /// Index of the first row that some attribute needs as of `cut` or later: the earliest among the latest rows at or
+    /// before `cut` that have a value, one row an attribute; the number of rows when none does.
+    private func attributeStart(_ block: UnsafeMutableRawPointer, through cut: Int64) -> Int {
+        let header = BlockArena.header(block).pointee
+        let layout = layouts[Int(header.layout)]
+        let rows = UnsafeRawPointer(block) + BlockHeader.byteCount + Int(header.head) * layout.stride
+        let nulls = layout.fields[RowLayout.Fixed.nulls]
+        let end = layout.fields[RowLayout.Fixed.endSeq]
+        var start = Int(header.count)
+        for column in view.attributeColumns {
+            var index = Int(header.count) - 1
+            while index >= 0,
+                time(block, index) > cut || nulls.load(rows + index * layout.stride) >> Int64(column) & 1 == 1
+                    || end.load(rows + index * layout.stride) != 0
+            { index -= 1 }
+            if index >= 0 { start = Swift.min(start, index) }
+        }
+        return start
     }
 
     /// Notes that retention drops events through `cut` from now on; a lower cut than before changes nothing.

@@ -82,6 +82,14 @@ enum ServiceLimits {
     static let eventsPerRequestMax = 1_000_000
     /// Bytes of one event.
     static let eventBytesMax = 1 << 20
+    /// Views in one features query.
+    static let featuresQueryViewsMax = 16
+    /// Entities in one features query.
+    static let featuresQueryEntitiesMax = 1_000
+    /// Bodies of features queries up to this size are answered on the event loop; larger ones on the bulk pool.
+    static let featuresQueryInlineBytesMax = 2_048
+    /// On-demand features of one view.
+    static let onDemandFeaturesMax = 128
     /// Events handled in one slice: one journal append, one turn of the ingest gate.
     static let eventsPerSlice = 512
     /// Bodies up to this size are handled on the event loop; larger ones on the bulk pool.

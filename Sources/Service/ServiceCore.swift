@@ -296,6 +296,23 @@ final class ServiceCore: Sendable {
         _ = journal.append(batch)
     }
 
+    /// Sends an answer that holds personal data of several resources once an access-log entry for each is durable.
+    func answerLogged(
+        _ responder: Responder, _ response: Response, _ route: RequestRoute, action: String,
+        entries: [(resource: AccessResource, masked: [String])]
+    ) {
+        let batch = FrameBatch(capacity: 512 * entries.count)
+        batch.context = ResponseAck(responder: responder, response: response)
+        for entry in entries {
+            batch.add(
+                type: FrameType.access.rawValue,
+                payload: accessFrame(route, action, entry.resource, true, entry.masked))
+        }
+        if case .refused(let reason) = journal.append(batch) {
+            responder.respond(Problem.journal(reason.rawValue).response)
+        }
+    }
+
     /// Sends an answer that holds personal data once its access-log entry is durable.
     func answerLogged(
         _ responder: Responder, _ response: Response, _ route: RequestRoute, action: String, resource: AccessResource,

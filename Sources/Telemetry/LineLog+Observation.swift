@@ -26,7 +26,7 @@ extension LineLog {
                 ["decision": .text(name), "step": .integer(Int64(step)), "cause": .text(cause)])
         case .decisionRefused(let name, let code):
             write(.warning, "decision refused", at: micros, ["decision": .text(name), "code": .text(code)])
-        case .journalFlush, .shipped, .eventStage, .sourceEvents, .sourceLag, .level: return
+        case .journalFlush, .shipped, .eventStage, .sourceEvents, .sourceLag, .level, .features: return
         default: observeState(observation, at: micros)
         }
     }

@@ -113,6 +113,9 @@ extension Metrics.Family {
         case .entities: gauge("entities", "Entities with features in memory.")
         case .resident: gauge("resident_memory_bytes", "Resident memory.", unit: "bytes")
         case .jobs: gauge("jobs", "Jobs that run or wait.")
+        case .featuresServed: counter("feature_vectors_served", "Feature vectors served.", ["view"])
+        case .featureAgeSeconds:
+            gauge("feature_age_seconds", "Median age of the entities served lately.", ["view"], unit: "seconds")
         }
     }
 

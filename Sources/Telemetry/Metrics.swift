@@ -12,6 +12,7 @@ public final class Metrics: ObservationSink {
         case sourceEvents, sourceWatermarkAge, sourceLag
         case databaseUp, breakerState, limitHits, denials, activations, failures, ready
         case connections, suspendedRequests, shipBacklog, shipLagSeconds, journalFree, entities, resident, jobs
+        case featuresServed, featureAgeSeconds
         case seriesOverflow
     }
 
@@ -147,6 +148,9 @@ public final class Metrics: ObservationSink {
         case .activated(let kind, _, _): series(.activations, Labels(first: kind)).add(1)
         case .failure(let component, let code): series(.failures, Labels(first: component, second: code)).add(1)
         case .level(let level, let value): series(level.family).set(value)
+        case .features(let view, let served, let age):
+            series(.featuresServed, Labels(first: view)).set(served)
+            if let age { series(.featureAgeSeconds, Labels(first: view)).set(age) }
         case .lifecycle(let phase): series(.ready).set(phase == .ready ? 1 : 0)
         default: preconditionFailure("an observation without a metric")
         }

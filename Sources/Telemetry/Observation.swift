@@ -41,6 +41,8 @@ public enum Observation: Sendable {
     case activated(kind: String, name: String, version: Int)
     /// Something failed that no other case names. `code` is stable; nothing from the input is in it.
     case failure(component: String, code: String)
+    /// What a feature view has served since the start or its activation, and the median age of what it served lately.
+    case features(view: String, served: Int64, medianAgeSeconds: Int64?)
     /// A gauge has a new value.
     case level(Level, Int64)
     /// The process starts, is ready, drains or stops.

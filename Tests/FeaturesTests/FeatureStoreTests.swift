@@ -196,19 +196,19 @@ import Testing
                 ColumnSpec(name: "a", kind: .decimal(scale: 19), path: ""),
                 ColumnSpec(name: "a", kind: .string, path: ""),
             ],
-            aggregationInterval: .tiles(seconds: 60),
+            aggregationInterval: .tiles(seconds: 0),
             features: [
                 FeatureSpec(name: "f", aggregate: .sum, column: "a", window: .micros(0)),
                 FeatureSpec(name: "f", aggregate: .sum, window: .micros(1)),
                 FeatureSpec(name: "g", aggregate: .max, column: "zz", window: .micros(1)),
-                FeatureSpec(name: "h", aggregate: .lastTime, column: "a", window: .allHistory),
+                FeatureSpec(name: "h", aggregate: .timeSince(.days), column: "a", window: .allHistory),
                 FeatureSpec(name: "i", aggregate: .count, window: .allHistory),
                 FeatureSpec(name: "j", aggregate: .ratio(denominator: "no"), column: "a", window: .micros(2)),
             ], entityEventsMax: 0, retentionMicros: 1)
         let error = try #require(throws: FeatureError.self) { try FeatureView.compile(spec) }
         let found = Set(error.issues.map { "\($0.code.rawValue) \($0.pointer)" })
         for expected in [
-            "empty_name /name", "aggregation_interval_unsupported /aggregation_interval",
+            "empty_name /name", "aggregation_interval_out_of_range /aggregation_interval",
             "scale_out_of_range /columns/0/kind",
             "duplicate_name /columns/1/name", "window_out_of_range /features/0/window",
             "aggregate_not_for_kind /features/0/aggregate", "duplicate_name /features/1/name",

@@ -1,4 +1,5 @@
 import Features
+import Foundation
 import Testing
 
 /// What a naive reading of the definition gives: filter, sort, fold.
@@ -14,36 +15,92 @@ struct Oracle {
             case .seq(let seq): event.seq <= seq
             }
         }
-        let window = known.filter { event in
-            guard event.time <= asOf else { return false }
-            if case .micros(let span) = feature.window { return event.time > asOf - span }
-            return true
-        }.sorted { ($0.time, $0.source, $0.id) < ($1.time, $1.source, $1.id) }
+        let window = window(known, feature.window, asOf)
+        if let ttl = view.spec.ttlMicros, let last = known.map(\.time).filter({ $0 <= asOf }).max(), asOf - last > ttl {
+            return .null(.expired)
+        }
         let empty: FeatureValue = .null(feature.window == .allHistory ? .noEvent : .emptyWindow)
         switch feature.aggregate {
-        case .lastTime: return window.last.map { .timestamp($0.time) } ?? empty
+        case .lastTime where feature.column == nil: return window.last.map { .timestamp($0.time) } ?? empty
         case .timeSince(let unit):
             return window.last.map { .double(Double(asOf - $0.time) / Double(unit.rawValue)) } ?? empty
         case .count where feature.column == nil: return .integer(Int64(window.count))
         default: break
         }
-        guard let name = feature.column, let column = view.columnIndex(of: name) else { return empty }
+        guard let name = feature.column, let column = view.columnIndex(of: name) else {
+            return window.first.map { .timestamp($0.time) } ?? empty
+        }
         let values = window.map { $0.values[column] }.filter { $0 != .null }
         let kind = view.spec.columns[column].kind
         switch feature.aggregate {
         case .count: return .integer(Int64(values.count))
         case .distinct: return .integer(Int64(Set(values).count))
         case .first: return values.first.map { served($0, kind) } ?? empty
-        case .last: return values.last.map { served($0, kind) } ?? empty
+        case .last, .attribute: return values.last.map { served($0, kind) } ?? empty
+        case .firstTime: return window.first { $0.values[column] != .null }.map { .timestamp($0.time) } ?? empty
+        case .lastTime: return window.last { $0.values[column] != .null }.map { .timestamp($0.time) } ?? empty
+        case .topK(let k): return values.isEmpty ? empty : mostFrequent(values, k, kind)
+        case .quantile(let q):
+            let ordered = values.sorted { ($0.number ?? 0, $0.integer ?? 0) < ($1.number ?? 0, $1.integer ?? 0) }
+            return ordered.isEmpty
+                ? empty : served(ordered[max(1, Int((q * Double(ordered.count)).rounded(.up))) - 1], kind)
         default: break
         }
         if case .double = kind { return folded(values.compactMap(\.number), feature.aggregate, empty) }
         return folded(values.compactMap(\.integer), feature, column, window, empty)
     }
 
+    func window(_ known: [FeatureEvent], _ window: FeatureWindow, _ asOf: Int64) -> [FeatureEvent] {
+        known.filter { event in
+            guard event.time <= asOf else { return false }
+            guard case .micros(let span) = window else { return true }
+            guard case .tiles(let seconds) = view.spec.aggregationInterval else { return event.time > asOf - span }
+            // The first multiple of the tile at or before asOf - span, found by counting down from above.
+            let tile = seconds * 1_000_000
+            var floor = ((asOf - span) / tile + 1) * tile
+            while floor > asOf - span { floor -= tile }
+            return event.time > floor
+        }.sorted { ($0.time, $0.source, $0.id) < ($1.time, $1.source, $1.id) }
+    }
+
+    func mostFrequent(_ values: [EventValue], _ k: Int, _ kind: ColumnKind) -> FeatureValue {
+        let counts = Dictionary(values.map { ($0, 1) }, uniquingKeysWith: +)
+        let ordered = counts.sorted { left, right in
+            if left.value != right.value { return left.value > right.value }
+            if case .string(let a) = left.key, case .string(let b) = right.key {
+                return a.utf8.lexicographicallyPrecedes(b.utf8)
+            }
+            return (left.key.integer ?? 0) < (right.key.integer ?? 0)
+        }
+        return .frequencies(ordered.prefix(k).map { ValueCount(value: served($0.key, kind), count: Int64($0.value)) })
+    }
+
+    /// Σ value 2^(-age / half-life) and Σ |value| 2^(-age / half-life) with the library's function, and the same of ones.
+    func decayed(
+        _ window: [FeatureEvent], _ column: Int, _ halfLife: Int64, _ asOf: Int64
+    ) -> (sum: Double, magnitude: Double, weight: Double) {
+        var result = (sum: 0.0, magnitude: 0.0, weight: 0.0)
+        for event in window {
+            let number: Double
+            switch event.values[column] {
+            case .scaled(let scaled): number = Double(scaled) / (column == 0 ? 100 : 1)
+            case .double(let value): number = value
+            default: continue
+            }
+            let weight = exp2(-Double(asOf - event.time) / Double(halfLife))
+            result.sum += number * weight
+            result.magnitude += abs(number) * weight
+            result.weight += weight
+        }
+        return result
+    }
+
     func served(_ value: EventValue, _ kind: ColumnKind) -> FeatureValue {
         switch (value, kind) {
         case (.scaled(let number), .decimal(let scale)): .decimal(significand: Int128(number), scale: scale)
+        case (.scaled(let number), .boolean): .boolean(number == 1)
+        case (.scaled(let number), .timestamp): .timestamp(number)
+        case (.scaled(let number), .date): .date(number)
         case (.scaled(let number), _): .integer(number)
         case (.double(let number), _): .double(number)
         case (.string(let text), _): .string(text)
@@ -98,7 +155,10 @@ extension EventValue {
 @Suite struct OracleTests {
     static let spans: [Int64] = [1, 10, 1_000, 1_000_000_000]
 
-    static func view(entityEventsMax: Int = 10_000, retention: Int64? = nil) throws -> FeatureView {
+    static func view(
+        entityEventsMax: Int = 10_000, retention: Int64? = nil, spans: [Int64] = spans,
+        interval: AggregationInterval = .exact
+    ) throws -> FeatureView {
         var features: [FeatureSpec] = []
         var windows = spans.map { FeatureWindow.micros($0) }
         if retention == nil { windows.append(.allHistory) }
@@ -139,7 +199,8 @@ extension EventValue {
                     ColumnSpec(name: "whole", kind: .integer, path: ""),
                     ColumnSpec(name: "real", kind: .double, path: ""),
                     ColumnSpec(name: "text", kind: .string, path: ""),
-                ], features: features, entityEventsMax: entityEventsMax, retentionMicros: retention))
+                ], aggregationInterval: interval, features: features, entityEventsMax: entityEventsMax,
+                retentionMicros: retention))
     }
 
     /// Few distinct times, so that ties are common; widths from one byte to eight; ids of three shapes.

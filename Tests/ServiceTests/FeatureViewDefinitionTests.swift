@@ -53,6 +53,83 @@ import Testing
         Refusal("/surplus", "1", "\(place)/surplus unknown_field"),
     ]
 
+    static let wide = """
+        {"contract":"orders","entity":{"name":"pair","paths":[{"name":"who","path":"/subject"},
+          {"name":"what","path":"/data/product"}]},"aggregation_interval":"5m","ttl":"30d",
+         "features":[{"name":"top","aggregate":"top_k","k":3,"of":"/data/product","windows":["1d"]},
+          {"name":"median","aggregate":"quantile","q":0.5,"of":"/data/weight","windows":["1d"]},
+          {"name":"level","aggregate":"ewma","half_life":"7d","of":"/data/amount"},
+          {"name":"sum","aggregate":"decayed_sum","half_life":"1h","of":"/data/quantity","windows":["1d"]},
+          {"name":"gift","aggregate":"attribute","of":"/data/gift"},{"name":"day","aggregate":"max","of":"/data/day"},
+          {"name":"first_at","aggregate":"first_time"},{"name":"gift_at","aggregate":"last_time","of":"/data/gift"},
+          {"name":"when","aggregate":"attribute","of":"/time"}],
+         "on_demand":[{"name":"ratio","expression":"level / median"},{"name":"best","expression":"top[1].value"}]}
+        """
+
+    static let wideRefusals = [
+        Refusal("/entity/path", #""/subject""#, "\(place)/entity/path unknown_field"),
+        Refusal("/entity/paths", "[]", "\(place)/entity/paths empty_list"),
+        Refusal("/entity/paths/1/name", #""who""#, "\(place)/entity/paths/1/name duplicate_name"),
+        Refusal("/entity/paths/1/name", #""as_of""#, "\(place)/entity/paths/1/name reserved_name"),
+        Refusal("/entity/paths/1/path", #""/nothing""#, "\(place)/entity/paths/1/path unknown_field"),
+        Refusal("/ttl", #""long""#, "\(place)/ttl invalid_duration"),
+        Refusal("/features/0/k", nil, "\(place)/features/0/k missing_field"),
+        Refusal("/features/0/k", "101", "\(place)/features/0/k out_of_range"),
+        Refusal("/features/0/of", #""/data/weight""#, "\(place)/features/0/of type_mismatch"),
+        Refusal("/features/1/q", "1", "\(place)/features/1/q out_of_range"),
+        Refusal("/features/1/k", "1", "\(place)/features/1/k unknown_field"),
+        Refusal("/features/2/half_life", nil, "\(place)/features/2/half_life missing_field"),
+        Refusal("/features/2/half_life", #""0d""#, "\(place)/features/2/half_life invalid_duration"),
+        Refusal("/features/3/of", #""/data/day""#, "\(place)/features/3/of type_mismatch"),
+        Refusal("/features/4/windows", #"["1d"]"#, "\(place)/features/4/windows not_applicable"),
+        Refusal("/features/4/of", #""/data/slot""#, "\(place)/features/4/of type_mismatch"),
+        Refusal("/on_demand/0/expression", #""level / nothing""#, "\(place)/on_demand/0/expression unknown_name"),
+        Refusal("/on_demand/0/name", #""level""#, "\(place)/on_demand/0/name duplicate_name"),
+        Refusal("/on_demand/0/surplus", "1", "\(place)/on_demand/0/surplus unknown_field"),
+    ]
+
+    @Test(arguments: wideRefusals) func refusesOfTheWholeVocabulary(_ refusal: Refusal) throws {
+        let problems = ProblemList()
+        #expect(try Self.parse(refusal.apply(Fixture.tree(Self.wide)), problems) == nil)
+        #expect(Set(refusal.told).isSubset(of: problems.brief), "\(problems.brief)")
+    }
+
+    @Test func readsTheWholeVocabulary() throws {
+        let problems = ProblemList()
+        let view = try #require(try Self.parse(Fixture.tree(Self.wide), problems), "\(problems.brief)")
+        #expect(view.spec.entity == "pair" && view.spec.entityParts.map(\.name) == ["who", "what"])
+        #expect(view.entityPointers.map(\.text) == ["/subject", "/data/product"])
+        #expect(view.spec.aggregationInterval == .tiles(seconds: 300) && view.spec.ttlMicros == 30 * 86_400_000_000)
+        #expect(
+            view.spec.features.map(\.aggregate) == [
+                .topK(3), .quantile(0.5), .decayedMean(halfLifeMicros: 604_800_000_000),
+                .decayedSum(halfLifeMicros: 3_600_000_000), .attribute, .max, .firstTime, .lastTime, .attribute,
+            ])
+        #expect(
+            view.spec.columns.map(\.kind) == [
+                .string, .double, .decimal(scale: 2), .integer, .boolean, .date, .timestamp,
+            ])
+        let types = view.interface.features.map(\.type)
+        #expect(types[0] == .list(.context(["value": .string, "count": .number])))
+        #expect(
+            types[1...] == [
+                .number, .number, .number, .boolean, .date, .dateTime, .dateTime, .dateTime, .number, .string,
+            ])
+        #expect(view.interface.entityParts == ["who", "what"])
+        _ = try FeatureView.compile(view.spec)
+        let event = try JSONDocument(
+            Array(
+                #"{"subject":"12748","time":"1970-01-01T00:00:01Z","data":{"product":"85123A","gift":true,"day":"1970-01-03"}}"#
+                    .utf8))
+        #expect(view.entityKey(of: event.root) == "5:127486:85123A")
+        #expect(
+            view.values(of: event.root) == [
+                .string("85123A"), .null, .null, .null, .scaled(1), .scaled(2), .scaled(1_000_000),
+            ])
+        let other = try JSONDocument(Array(#"{"subject":"12748","data":{"product":null}}"#.utf8))
+        #expect(view.entityKey(of: other.root) == nil)
+    }
+
     @Test(arguments: refusals) func refuses(_ refusal: Refusal) throws {
         let problems = ProblemList()
         #expect(try Self.parse(refusal.apply(Fixture.tree(Self.good)), problems) == nil)
@@ -76,7 +153,7 @@ import Testing
         let problems = ProblemList()
         let view = try #require(try Self.parse(Fixture.tree(Self.good), problems), "\(problems.brief)")
         #expect(view.spec.name == "spend" && view.spec.version == 2 && view.spec.contract == "orders")
-        #expect(view.eventTypes == ["shop.order"] && view.entityPointer.text == "/subject")
+        #expect(view.eventTypes == ["shop.order"] && view.entityPointers.map(\.text) == ["/subject"])
         #expect(view.spec.entityEventsMax == 100 && view.spec.retentionMicros == 90 * 86_400_000_000)
         #expect(
             view.spec.features.map(\.name) == [

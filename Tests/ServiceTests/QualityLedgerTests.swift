@@ -10,8 +10,7 @@ import Testing
     static func entry() throws -> ContractEntry {
         let document = try Fixture.contractDocument()
         return ContractEntry(
-            name: "orders", version: 1, contract: try Contract.compile(document),
-            schema: StreamSchema(contract: document), document: document)
+            name: "orders", version: 1, contract: try Contract.compile(document), document: document)
     }
 
     static func accept(

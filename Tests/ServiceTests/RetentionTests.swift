@@ -1,3 +1,4 @@
+import Decisions
 import Features
 import JSON
 import Testing
@@ -17,7 +18,8 @@ import Testing
                 retentionMicros: 1_000_000))
         let index = state.features.add(view)
         let definition = FeatureViewDefinition(
-            spec: view.spec, eventTypes: [], entityPointer: JSONPointer(tokens: ["subject"]), columnPointers: [])
+            spec: view.spec, eventTypes: [], entityPointers: [JSONPointer(tokens: ["subject"])], columnPointers: [],
+            onDemand: OnDemandFeatures([], over: [], ProblemList()))
         let entry = ViewEntry(
             definition: definition, view: view, index: index, plan: try state.features.plan(view: index),
             store: state.features)

@@ -76,7 +76,7 @@ private let everything: [Observation] =
         .sourceLag(source: "/s", watermarkAgeMilliseconds: 1_500, p50Milliseconds: 2, p99Milliseconds: 30),
         .breaker(endpoint: "m", state: .open), .limitHit(name: "body_bytes"), .denied(code: "no_key"),
         .activated(kind: "Model", name: "m", version: 3), .failure(component: "ship", code: "poison"),
-        .lifecycle(.ready),
+        .features(view: "v", served: 3, medianAgeSeconds: 60), .lifecycle(.ready),
     ] + Observation.Level.allCases.map { .level($0, 7) }
 
 struct MetricsTests {
@@ -143,7 +143,7 @@ struct MetricsTests {
         let log = LogFile()
         for observation in everything { log.log.observe(observation, at: 1_291_195_920_000_000) }
         let lines = try log.lines()
-        #expect(lines.count == everything.count - 5 - Observation.Level.allCases.count)
+        #expect(lines.count == everything.count - 6 - Observation.Level.allCases.count)
         for line in lines {
             #expect(line["time"]?.string == "2010-12-01T09:32:00.000Z")
             #expect(line["level"]?.string != nil && line["message"]?.string != nil)

@@ -132,15 +132,19 @@ final class DecidePipeline: Sendable {
     ) -> AssembledFeatures? {
         var values: [[FeatureValue]] = []
         var seq: Int64 = 0
-        for (use, view) in zip(entry.decision.spec.features, entry.views) {
-            guard let key = inputs[use.entityInput].string else {
-                values.append(Array(repeating: .null(.noEvent), count: view.definition.spec.features.count))
+        for (use, view) in entry.views.enumerated() {
+            guard let key = entry.decision.entityKey(ofUse: use, inputs) else {
+                let nothing = Array(repeating: FeatureValue.null(.noEvent), count: view.view.featureCount)
+                values.append(view.complete(nothing, asOf: options.asOfMicros))
                 continue
             }
             state.features.read(
                 key, view.plan, asOf: options.asOfMicros, knownAt: options.knownAt, into: &workspace.vector)
             guard workspace.vector.status == .complete else { return nil }
-            values.append(workspace.vector.values)
+            values.append(
+                view.serve(
+                    workspace.vector.values, asOf: options.asOfMicros,
+                    lastEventTime: workspace.vector.lastEventTimes.first ?? nil))
             seq = max(seq, workspace.vector.featuresSeq)
         }
         return AssembledFeatures(values: values, seq: seq)

@@ -109,13 +109,13 @@ final class Replayer: Sendable {
         }
         for change in overrides.features {
             switch change.value {
-            case .null, .string: break
+            case .null, .string, .bool: break
             case .number(let number) where number.double.isFinite: break
             default:
                 problems.append(
                     DocumentProblem(
                         pointer: "/features/\(change.view)/\(change.feature)", code: "type_mismatch",
-                        message: "a number, a text or null"))
+                        message: "a number, a text, true, false or null"))
             }
             if case .string = change.value, case .number = record["features"]?[change.view]?["values"]?[change.feature]
             {
@@ -190,11 +190,9 @@ final class Replayer: Sendable {
         let contracts = history.entries(DefinitionKey(kind: .dataContract, name: contract))
         let schema = contracts.last { $0.fromSeq <= entry.fromSeq } ?? contracts.first
         let parsed = FeatureViewDefinition.parse(entry.definition, at: "", ProblemList()) { _ in
-            schema.map { StreamSchema(contract: $0.definition.document) }
+            schema.map { StreamSchema(events: $0.definition.document) }
         }
-        return parsed.map { parsed in
-            ViewInterface(version: version, features: parsed.spec.features.map { ($0.name, parsed.spec.type(of: $0)) })
-        }
+        return parsed?.interface
     }
 
     private func load(

@@ -8,8 +8,24 @@ extension FeatureViewDefinition {
         if !eventTypes.isEmpty {
             guard eventTypes.contains(String(decoding: type, as: UTF8.self)) else { return nil }
         }
-        guard let entity = root.value(at: entityPointer), !entity.isNull else { return nil }
-        return entity.string ?? String(decoding: entity.raw, as: UTF8.self)
+        return entityKey(of: root)
+    }
+
+    /// The key of the entity that an event is about; nil when a part of it is missing.
+    func entityKey(of root: JSONValue) -> String? {
+        if entityPointers.count == 1 { return Self.keyPart(root, entityPointers[0]) }
+        var parts: [String] = []
+        for pointer in entityPointers {
+            guard let part = Self.keyPart(root, pointer) else { return nil }
+            parts.append(part)
+        }
+        return EntityKey.encode(parts)
+    }
+
+    /// A text as it is, anything else as it is written.
+    private static func keyPart(_ root: JSONValue, _ pointer: JSONPointer) -> String? {
+        guard let value = root.value(at: pointer), !value.isNull else { return nil }
+        return value.string ?? String(decoding: value.raw, as: UTF8.self)
     }
 
     /// An event as the view sees it.
@@ -21,10 +37,12 @@ extension FeatureViewDefinition {
     }
 
     /// Where the parts of an entity's key stand, and what they are for one entity.
-    func keyParts(of entity: String) -> [(pointer: JSONPointer, value: String)] { [(entityPointer, entity)] }
+    func keyParts(of entity: String) -> [(pointer: JSONPointer, value: String)] {
+        Array(zip(entityPointers, EntityKey.decode(entity, count: entityPointers.count)))
+    }
 
     /// Whether PostgreSQL finds the events of one entity by an index: the subject is part of its key.
-    var isIndexedBySubject: Bool { entityPointer.tokens == ["subject"] }
+    var isIndexedBySubject: Bool { entityPointers.contains { $0.tokens == ["subject"] } }
 
     /// One value per column, in the view's order.
     func values(of root: JSONValue) -> [EventValue] {
@@ -35,6 +53,9 @@ extension FeatureViewDefinition {
             case .integer: return value.int64.map(EventValue.scaled) ?? .null
             case .double: return value.double.map(EventValue.double) ?? .null
             case .string: return value.string.map(EventValue.string) ?? .null
+            case .boolean: return value.bool.map { .scaled($0 ? 1 : 0) } ?? .null
+            case .timestamp: return value.string.flatMap { Timestamp.parse($0) }.map(EventValue.scaled) ?? .null
+            case .date: return (value.withUTF8 { Timestamp.parseDate($0) } ?? nil).map(EventValue.scaled) ?? .null
             }
         }
     }

@@ -1,4 +1,5 @@
 import Contracts
+import Decisions
 import FEEL
 import Features
 import JSON
@@ -8,14 +9,24 @@ struct FeatureViewDefinition: Sendable {
     let spec: FeatureViewSpec
     /// CloudEvents types that count; empty for all of the contract's.
     let eventTypes: [String]
-    /// Where the entity's key lies in an event.
-    let entityPointer: JSONPointer
+    /// Where the parts of the entity's key lie in an event.
+    let entityPointers: [JSONPointer]
     /// Where each column lies in an event.
     let columnPointers: [JSONPointer]
+    /// Expressions over the features, served after them.
+    let onDemand: OnDemandFeatures
+
+    /// What decisions need to know of the view.
+    var interface: ViewInterface {
+        ViewInterface(
+            version: spec.version,
+            features: spec.features.map { ($0.name, spec.type(of: $0)) } + onDemand.features.map { ($0.name, $0.type) },
+            entityParts: spec.entityParts.map(\.name))
+    }
 
     /// Reads the `spec` of a `kind: FeatureView` definition.
     ///
-    /// - Parameter contracts: the schema of a stream contract by name.
+    /// - Parameter contracts: by a contract's name, its fields where they lie in an event.
     static func parse(
         _ definition: Definition, at pointer: String, _ problems: ProblemList, contracts: (String) -> StreamSchema?
     ) -> FeatureViewDefinition? {
@@ -24,43 +35,48 @@ struct FeatureViewDefinition: Sendable {
         let contract = reader.string("contract", required: true) ?? ""
         let schema = contracts(contract)
         if schema == nil {
-            problems.add(reader.path("contract"), "unknown_contract", "no stream contract has this name")
+            problems.add(reader.path("contract"), "unknown_contract", "no contract has this name")
         }
         let eventTypes = reader.strings("event_types") ?? []
-        let entity = reader.object("entity", required: true) { entity in
-            (
-                name: entity.string("name", required: true) ?? "",
-                path: entity.string("path", required: true) ?? "", place: entity.path("path")
-            )
-        }
+        let entity = reader.object("entity", required: true) { EntityDefinition($0, schema: schema) }
         let interval = interval(reader)
         var columns = ColumnList(schema: schema, problems: problems)
         let features = reader.objects("features", required: true) { feature in
             Self.features(feature, &columns, problems)
         }
-        let retention = reader.string("retention").flatMap { text in
-            let micros = Self.duration(text)
-            if micros == nil { problems.add(reader.path("retention"), "invalid_duration", Self.durationHelp) }
-            return micros
+        let expressions = reader.objects("on_demand") { item in
+            (
+                name: item.string("name", required: true) ?? "",
+                source: item.string("expression", required: true) ?? "null", pointer: item.pointer
+            )
         }
+        let retention = reader.duration("retention")
+        let ttl = reader.duration("ttl")
         let entityEventsMax = reader.integer("entity_events_max", in: 1...Int64(FeatureLimits.entityEventsMax))
         reader.finish()
-        guard let entity, let entityPointer = JSONPointer(parsing: entity.path) else {
-            if let entity { problems.add(entity.place, "invalid_pointer", "a JSON pointer such as /subject") }
-            return nil
+        if reservedNames.contains(definition.key.name) {
+            problems.add(pointer + "/name", "reserved_name", "a path below /v1/features has this name")
         }
-        if let schema, schema.field(at: entity.path) == nil {
-            problems.add(entity.place, "unknown_field", "the contract has no such field")
+        if expressions.count > ServiceLimits.onDemandFeaturesMax {
+            problems.add(reader.path("on_demand"), "too_many", "at most \(ServiceLimits.onDemandFeaturesMax)")
         }
+        guard problems.problems.count == before, let entity else { return nil }
+        let spec = FeatureViewSpec(
+            name: definition.key.name, version: definition.version, contract: contract, entity: entity.name,
+            entityParts: entity.parts, columns: columns.specs, aggregationInterval: interval,
+            features: features.flatMap { $0 },
+            entityEventsMax: entityEventsMax.map(Int.init) ?? FeatureLimits.entityEventsDefault,
+            retentionMicros: retention, ttlMicros: ttl)
+        let onDemand = OnDemandFeatures(
+            expressions, over: spec.features.map { ($0.name, spec.type(of: $0)) }, problems)
         guard problems.problems.count == before else { return nil }
         return FeatureViewDefinition(
-            spec: FeatureViewSpec(
-                name: definition.key.name, version: definition.version, contract: contract, entity: entity.name,
-                columns: columns.specs, aggregationInterval: interval, features: features.flatMap { $0 },
-                entityEventsMax: entityEventsMax.map(Int.init) ?? FeatureLimits.entityEventsDefault,
-                retentionMicros: retention),
-            eventTypes: eventTypes, entityPointer: entityPointer, columnPointers: columns.pointers)
+            spec: spec, eventTypes: eventTypes, entityPointers: entity.pointers, columnPointers: columns.pointers,
+            onDemand: onDemand)
     }
+
+    /// Operations of their own stand at these names.
+    private static let reservedNames: Set<String> = ["query", "historical"]
 
     private static func interval(_ reader: TreeReader) -> AggregationInterval {
         guard let text = reader.string("aggregation_interval"), text != "exact" else { return .exact }
@@ -77,7 +93,16 @@ struct FeatureViewDefinition: Sendable {
         let name = reader.string("name", required: true) ?? ""
         let column = reader.string("of").flatMap { columns.use($0, at: reader.path("of")) }
         let denominator = reader.string("denominator").flatMap { columns.use($0, at: reader.path("denominator")) }
-        guard let aggregate = aggregate(reader, denominator: denominator) else { return [] }
+        guard let aggregate = Aggregate(reader, denominator: denominator) else { return [] }
+        if let column, aggregate != .timeSince(.days), aggregate != .timeSince(.seconds),
+            let kind = columns.kind(of: column), !aggregate.accepts(kind)
+        {
+            problems.add(reader.path("of"), "type_mismatch", "values of this type cannot be aggregated this way")
+        }
+        if aggregate == .attribute, reader.value("windows") != nil {
+            problems.add(
+                reader.path("windows"), "not_applicable", "an attribute is the last known value, without window")
+        }
         guard let windows = reader.strings("windows") else {
             return [FeatureSpec(name: name, aggregate: aggregate, column: column, window: .allHistory)]
         }
@@ -96,86 +121,8 @@ struct FeatureViewDefinition: Sendable {
         }
     }
 
-    private static func aggregate(_ reader: TreeReader, denominator: String?) -> Aggregate? {
-        let text = reader.string("aggregate", required: true) ?? ""
-        let unit = reader.string("unit") ?? "d"
-        switch text {
-        case "count": return .count
-        case "sum": return .sum
-        case "mean": return .mean
-        case "min": return .min
-        case "max": return .max
-        case "first": return .first
-        case "last": return .last
-        case "distinct": return .distinct
-        case "variance": return .variance
-        case "stddev": return .stddev
-        case "last_time": return .lastTime
-        case "ratio":
-            guard let denominator else {
-                reader.problems.add(reader.path("denominator"), "missing_field", "a ratio names its denominator")
-                return nil
-            }
-            return .ratio(denominator: denominator)
-        case "time_since_last":
-            guard unit == "d" || unit == "s" else {
-                reader.problems.add(reader.path("unit"), "value_not_allowed", "d (days) or s (seconds)")
-                return nil
-            }
-            return .timeSince(unit == "d" ? .days : .seconds)
-        default:
-            reader.problems.add(
-                reader.path("aggregate"), "unknown_aggregate",
-                "one of count, sum, mean, min, max, first, last, distinct, variance, stddev, ratio, last_time, time_since_last"
-            )
-            return nil
-        }
-    }
-
     static let durationHelp = "a whole number and a unit: s, m, h, d or w"
 
     /// Microseconds of a text such as `90d`; nil for anything else.
     static func duration(_ text: String) -> Int64? { Contract.duration(text) }
-}
-
-/// The columns that a view's features read, each once.
-private struct ColumnList {
-    let schema: StreamSchema?
-    let problems: ProblemList
-    var specs: [ColumnSpec] = []
-    var pointers: [JSONPointer] = []
-
-    /// The column of this pointer, made on first use; nil with a problem when the contract has no such field.
-    mutating func use(_ pointer: String, at place: String) -> String? {
-        if let known = specs.first(where: { $0.path == pointer }) { return known.name }
-        guard let schema else { return nil }
-        guard let field = schema.field(at: pointer) else {
-            problems.add(place, "unknown_field", "the contract has no field at this pointer")
-            return nil
-        }
-        let kind: ColumnKind
-        switch field.type {
-        case .number: kind = field.scale.map { $0 == 0 ? .integer : .decimal(scale: $0) } ?? .double
-        case .string: kind = .string
-        default:
-            problems.add(place, "type_mismatch", "features are made of numbers and texts")
-            return nil
-        }
-        specs.append(ColumnSpec(name: field.name, kind: kind, path: pointer))
-        pointers.append(field.pointer)
-        return field.name
-    }
-}
-
-extension FeatureViewSpec {
-    /// The FEEL type of a feature's value.
-    func type(of feature: FeatureSpec) -> FEELType {
-        switch feature.aggregate {
-        case .lastTime: return .dateTime
-        case .min, .max, .first, .last:
-            let column = columns.first { $0.name == feature.column }
-            return column?.kind == .string ? .string : .number
-        default: return .number
-        }
-    }
 }

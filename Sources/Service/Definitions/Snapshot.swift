@@ -11,7 +11,10 @@ final class ContractEntry: Sendable {
     let name: String
     let version: Int
     let contract: CompiledContract
+    /// The fields that the contract describes: of an event, or of a row of a reference table.
     let schema: StreamSchema
+    /// The same fields where they lie in an event.
+    let eventSchema: StreamSchema
     let eventTypes: [String]
     /// Rows of a reference table rather than a stream of events.
     let isReference: Bool
@@ -20,27 +23,27 @@ final class ContractEntry: Sendable {
     /// Fields whose nulls are counted for completeness: (pointer, name).
     let countedFields: [StreamField]
 
-    init(name: String, version: Int, contract: CompiledContract, schema: StreamSchema, document: JSONTree) {
+    init(name: String, version: Int, contract: CompiledContract, document: JSONTree) {
         self.name = name
         self.version = version
         self.contract = contract
-        self.schema = schema
-        let custom = { (key: String) -> JSONTree? in
-            document["customProperties"]?.array?.first { $0["property"]?.string == key }?["value"]
-        }
-        eventTypes = custom("decisiond.eventTypes")?.array?.compactMap(\.string) ?? []
-        isReference = custom("decisiond.kind")?.string == "reference"
+        schema = StreamSchema(contract: document)
+        eventSchema = StreamSchema(events: document)
+        eventTypes = Self.property("decisiond.eventTypes", document)?.array?.compactMap(\.string) ?? []
+        isReference = Self.isReference(document)
         let properties = document["schema"]?[0]?["properties"]?.array ?? []
         let key = properties.first { $0["primaryKey"]?.bool == true }?["name"]?.string
         keyPointer = isReference ? key.map { JSONPointer(tokens: ["data", $0]) } : nil
-        // The schema of a reference table describes the row, which an event carries as its data.
-        countedFields =
-            isReference
-            ? schema.fields.map { field in
-                StreamField(
-                    name: field.name, pointer: JSONPointer(tokens: ["data"] + field.pointer.tokens), type: field.type,
-                    scale: field.scale, classification: field.classification, isRequired: field.isRequired)
-            } : schema.fields
+        countedFields = eventSchema.fields
+    }
+
+    /// Whether an ODCS document describes a reference table.
+    static func isReference(_ document: JSONTree) -> Bool {
+        property("decisiond.kind", document)?.string == "reference"
+    }
+
+    private static func property(_ name: String, _ document: JSONTree) -> JSONTree? {
+        document["customProperties"]?.array?.first { $0["property"]?.string == name }?["value"]
     }
 }
 
@@ -52,6 +55,8 @@ final class ViewEntry: Sendable {
     let index: Int
     /// Reads every feature of the view.
     let plan: FeaturePlan
+    /// What this version served lately.
+    let statistics: FeatureStatistics
     private let store: FeatureStore
 
     init(definition: FeatureViewDefinition, view: FeatureView, index: Int, plan: FeaturePlan, store: FeatureStore) {
@@ -59,6 +64,7 @@ final class ViewEntry: Sendable {
         self.view = view
         self.index = index
         self.plan = plan
+        statistics = FeatureStatistics(features: view.featureCount + definition.onDemand.features.count)
         self.store = store
     }
 
@@ -68,10 +74,20 @@ final class ViewEntry: Sendable {
     }
 
     /// What decisions need to know of it.
-    var interface: ViewInterface {
-        let spec = definition.spec
-        return ViewInterface(
-            version: spec.version, features: spec.features.map { ($0.name, spec.type(of: $0)) })
+    var interface: ViewInterface { definition.interface }
+
+    /// Every feature that is served: those that the view keeps, with the on-demand ones after them.
+    func complete(_ stored: [FeatureValue], asOf: Int64) -> [FeatureValue] {
+        var values = stored
+        definition.onDemand.append(to: &values, asOf: asOf)
+        return values
+    }
+
+    /// The same for a reader; counts in the statistics.
+    func serve(_ stored: [FeatureValue], asOf: Int64, lastEventTime: Int64?) -> [FeatureValue] {
+        let values = complete(stored, asOf: asOf)
+        statistics.observe(values, ageMicros: lastEventTime.map { asOf - $0 })
+        return values
     }
 }
 

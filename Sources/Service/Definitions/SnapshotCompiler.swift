@@ -70,6 +70,7 @@ struct SnapshotCompiler {
             }
             if kind == .model { addRetired(retired) }
             if kind == .dataContract { checkReferences() }
+            if kind == .featureView { checkEntities() }
         }
         let policySet = self.policySet()
         guard isLenient || problems.isEmpty else {
@@ -120,7 +121,7 @@ struct SnapshotCompiler {
             let contract = try Contract.compile(definition.document)
             let entry = ContractEntry(
                 name: definition.key.name, version: definition.version, contract: contract,
-                schema: StreamSchema(contract: definition.document), document: definition.document)
+                document: definition.document)
             for type in entry.eventTypes {
                 if let other = contracts.values.first(where: { $0.eventTypes.contains(type) }) {
                     problems.add(
@@ -158,6 +159,27 @@ struct SnapshotCompiler {
         }
     }
 
+    /// Views of one entity share its keys, so that they must agree on the parts of the key.
+    private func checkEntities() {
+        var parts: [String: (view: String, names: [String])] = [:]
+        let published = { (name: String) in pointers[DefinitionKey(kind: .featureView, name: name)] }
+        // Views that are being published come last, so that the problem is told of them.
+        let names = views.keys.sorted()
+        for name in names.filter({ published($0) == nil }) + names.filter({ published($0) != nil }) {
+            guard let spec = views[name]?.definition.spec else { continue }
+            let own = spec.entityParts.map(\.name)
+            guard let known = parts[spec.entity] else {
+                parts[spec.entity] = (name, own)
+                continue
+            }
+            if known.names != own {
+                problems.add(
+                    (published(name) ?? "") + "/spec/entity", "entity_parts_differ",
+                    "the view \(known.view) gives \(spec.entity) the parts \(known.names.joined(separator: ", "))")
+            }
+        }
+    }
+
     /// Where the relationship of a property stands in an ODCS document.
     private static func pointer(of path: [String], in document: JSONTree) -> String {
         var pointer = "/schema/0"
@@ -189,7 +211,7 @@ struct SnapshotCompiler {
         }
         let contracts = contracts
         let parsed = FeatureViewDefinition.parse(definition, at: pointer, problems) { name in
-            contracts[name].flatMap { $0.isReference ? nil : $0.schema }
+            contracts[name]?.eventSchema
         }
         guard let parsed else { return }
         do throws(FeatureError) {

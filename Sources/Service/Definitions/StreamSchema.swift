@@ -39,6 +39,21 @@ struct StreamSchema: Sendable {
         self.fields = fields
     }
 
+    /// The fields of a contract where they lie in an event: the schema of a reference table describes the row, which an
+    /// event carries as its data.
+    init(events document: JSONTree) {
+        let schema = StreamSchema(contract: document)
+        guard ContractEntry.isReference(document) else {
+            self = schema
+            return
+        }
+        fields = schema.fields.map { field in
+            StreamField(
+                name: field.name, pointer: JSONPointer(tokens: ["data"] + field.pointer.tokens), type: field.type,
+                scale: field.scale, classification: field.classification, isRequired: field.isRequired)
+        }
+    }
+
     /// The built-in stream of decisions; with a decision, its inputs and outputs are typed.
     init(
         decisions inputs: [(name: String, type: FEELType, classification: String?)],

@@ -144,7 +144,7 @@ extension ServiceHandler {
             for problem in times { problems.add("/known_at", problem.code, problem.message) }
         }
         let spec = entry.decision.spec
-        for index in Set([spec.entityInput].compactMap { $0 } + spec.features.map(\.entityInput)) {
+        for index in Set([spec.entityInput].compactMap { $0 } + entry.decision.entityInputs.flatMap { $0 }) {
             if let key = inputs?[index].string, key.utf8.count > ServiceLimits.identityBytesMax {
                 problems.add(
                     "/inputs/\(spec.inputs[index].name)", "too_long",

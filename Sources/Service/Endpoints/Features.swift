@@ -1,5 +1,4 @@
 import Access
-import Decisions
 import Features
 import HTTP
 import JSON
@@ -8,13 +7,17 @@ import Postgres
 /// One read of a view's features, as asked for.
 struct FeatureRead: Sendable {
     let view: ViewEntry
-    let entity: String
+    /// The parts of the entity's key, in the view's order.
+    let entity: [String]
     let asOf: Int64
     let knownAt: KnownAt
     /// Windows that reach past `entity_events_max` are wanted, too.
     let isComplete: Bool
     /// `known_at` as the answer says it.
     let knownAtText: String
+
+    /// The key as tables know it.
+    var key: String { EntityKey.encode(entity) }
 }
 
 extension ServiceHandler {
@@ -24,8 +27,8 @@ extension ServiceHandler {
     ) throws(Problem) {
         let name = route.parameter("view")
         guard let view = route.snapshot.views[name] else { throw missingView(name, route.snapshot) }
-        let entityName = view.definition.spec.entity
-        var entity: String?
+        let parts = view.definition.spec.entityParts.map(\.name)
+        var keys: [String: String] = [:]
         var asOf: Int64?
         var knownAtText: String?
         var isComplete = false
@@ -43,19 +46,18 @@ extension ServiceHandler {
                         DocumentProblem(
                             pointer: "/query/complete", code: "value_not_allowed", message: "true or false"))
                 }
-            case entityName: entity = value
+            case _ where parts.contains(key): keys[key] = value
             default:
                 problems.append(
                     DocumentProblem(
                         pointer: "/query/\(key)", code: "unknown_parameter",
-                        message: "parameters are \(entityName), as_of, known_at and complete"))
+                        message: "parameters are \(parts.joined(separator: ", ")), as_of, known_at and complete"))
             }
         }
-        if entity == nil || entity?.isEmpty == true {
+        for part in parts where keys[part, default: ""].isEmpty {
             problems.append(
                 DocumentProblem(
-                    pointer: "/query/\(entityName)", code: "missing_parameter", message: "the entity's key is required")
-            )
+                    pointer: "/query/\(part)", code: "missing_parameter", message: "the entity's key is required"))
         }
         let now = service.clock.now()
         let time = asOf ?? now
@@ -65,7 +67,8 @@ extension ServiceHandler {
                     pointer: "/query/as_of", code: "in_the_future", message: "as_of lies ahead of the clock"))
         }
         let knownAt = Self.knownAt(knownAtText, asOf: asOf, &problems)
-        guard problems.isEmpty, let entity else { throw Problem.invalid(problems) }
+        guard problems.isEmpty else { throw Problem.invalid(problems) }
+        let entity = parts.map { keys[$0, default: ""] }
         if asOf != nil, let refused = authorize(route, "features.as_of", AccessResource(type: "feature_view", id: name))
         {
             throw refused
@@ -74,7 +77,8 @@ extension ServiceHandler {
             view: view, entity: entity, asOf: time, knownAt: knownAt, isComplete: isComplete,
             knownAtText: knownAtText ?? asOf.map { Timestamp.text($0) } ?? "latest")
         try workspaces.with { (workspace) throws(Problem) in
-            service.state.features.read(entity, view.plan, asOf: time, knownAt: knownAt, into: &workspace.vector)
+            service.state.features.read(
+                read.key, view.plan, asOf: time, knownAt: knownAt, into: &workspace.vector)
             if workspace.vector.status != .complete || (isComplete && workspace.vector.isTruncated) {
                 request.deadlineNanoseconds =
                     request.head.receivedNanoseconds &+ UInt64(ServiceLimits.historyMillisecondsMax) &* 1_000_000
@@ -94,7 +98,7 @@ extension ServiceHandler {
             do throws(Problem) {
                 try workspaces.with { (workspace) throws(Problem) in
                     try self.service.history.read(
-                        read.view, read.entity, asOf: read.asOf, knownAt: read.knownAt, complete: read.isComplete,
+                        read.view, read.key, asOf: read.asOf, knownAt: read.knownAt, complete: read.isComplete,
                         connection, until: deadline, into: &workspace.vector)
                     self.answer(read, workspace.vector, route, responder)
                 }
@@ -108,17 +112,14 @@ extension ServiceHandler {
     private func answer(
         _ read: FeatureRead, _ vector: FeatureVector, _ route: RequestRoute, _ responder: Responder
     ) {
-        let name = read.view.definition.spec.name
-        let resource = AccessResource(type: "feature_view", id: name)
-        let body = Self.body(
-            read.view, route.snapshot.contracts[read.view.definition.spec.contract], vector, read.entity, read.asOf,
-            read.knownAtText, service.maskPlan(route, resource))
-        if body.isPersonal {
+        let view = disclosed(read.view, route)
+        let body = Self.body(view, vector, read.entity, read.asOf, read.knownAtText)
+        if view.isPersonal {
             service.answerLogged(
-                responder, Response.json(200, body.bytes), route, action: "features.read", resource: resource,
-                masked: body.masked)
+                responder, Response.json(200, body), route, action: "features.read",
+                entries: [(view.resource, view.masked)])
         } else {
-            responder.respond(Response.json(200, body.bytes))
+            responder.respond(Response.json(200, body))
         }
     }
 
@@ -145,79 +146,31 @@ extension ServiceHandler {
     }
 
     private static func body(
-        _ view: ViewEntry, _ contract: ContractEntry?, _ vector: FeatureVector, _ entity: String, _ asOf: Int64,
-        _ knownAt: String, _ plan: MaskPlan
-    ) -> (bytes: [UInt8], isPersonal: Bool, masked: [String]) {
+        _ view: DisclosedView, _ vector: FeatureVector, _ entity: [String], _ asOf: Int64, _ knownAt: String
+    ) -> [UInt8] {
+        let spec = view.entry.definition.spec
+        let last = vector.lastEventTimes.first ?? nil
         var writer = JSONWriter(capacity: 2048)
-        var masked: [String] = []
-        var isPersonal = false
         writer.beginObject()
         writer.key("view")
-        writer.string(view.definition.spec.name)
+        writer.string(spec.name)
         writer.key("version")
-        writer.integer(view.definition.spec.version)
+        writer.integer(spec.version)
         writer.key("entity")
         writer.beginObject()
-        writer.key(view.definition.spec.entity)
-        writer.string(entity)
+        for (part, value) in zip(spec.entityParts, entity) {
+            writer.key(part.name)
+            writer.string(value)
+        }
         writer.endObject()
         writer.key("as_of")
         writer.timestamp(asOf)
         writer.key("known_at")
         writer.string(knownAt)
-        writer.key("features_seq")
-        writer.integer(vector.featuresSeq)
-        writer.key("last_event_time")
-        if let last = vector.lastEventTimes.first, let last {
-            writer.timestamp(last)
-            writer.key("age_s")
-            writer.integer((asOf - last) / 1_000_000)
-        } else {
-            writer.null()
-            writer.key("age_s")
-            writer.null()
-        }
-        var reasons: [(String, String)] = []
-        writer.key("values")
-        writer.beginObject()
-        for (feature, value) in zip(view.definition.spec.features, vector.values) {
-            writer.key(feature.name)
-            let classification = view.definition.classification(of: feature, contract)
-            if let classification {
-                isPersonal = true
-                if plan.verdict(path: "\(view.definition.spec.name).\(feature.name)", classification: classification)
-                    != nil
-                {
-                    masked.append(feature.name)
-                    writer.null()
-                    reasons.append((feature.name, "masked"))
-                    continue
-                }
-            }
-            DecisionEncoding.write(value, to: &writer)
-            if let reason = value.nullReason { reasons.append((feature.name, reason.rawValue)) }
-        }
+        view.write(
+            view.entry.serve(vector.values, asOf: asOf, lastEventTime: last), featuresSeq: vector.featuresSeq,
+            lastEventTime: last, asOf: asOf, to: &writer)
         writer.endObject()
-        writer.key("null_reasons")
-        writer.beginObject()
-        for (name, reason) in reasons {
-            writer.key(name)
-            writer.string(reason)
-        }
-        writer.endObject()
-        writer.endObject()
-        return (writer.bytes, isPersonal, masked)
-    }
-}
-
-extension FeatureViewDefinition {
-    /// The classification of the field that a feature shows as it is; counts and sums of it are not the field.
-    func classification(of feature: FeatureSpec, _ contract: ContractEntry?) -> String? {
-        switch feature.aggregate {
-        case .first, .last, .min, .max:
-            guard let column = feature.column else { return nil }
-            return contract?.schema.field(column)?.classification
-        default: return nil
-        }
+        return writer.bytes
     }
 }

@@ -6,7 +6,7 @@ import Telemetry
 enum Operation: String, Sendable, CaseIterable {
     case getHealth, getReadiness, getMetrics, getOpenAPI, getAuthzenConfiguration
     case postEvents, listQuarantine, listSources
-    case getFeatures
+    case getFeatures, queryFeatures, getFeatureStatistics
     case postDecision, getDecisionRecord, listDecisionRecords, replayDecisionRecord, postOutcome, getDecisionHealth
     case getKPI, listKPIs, queryMeasures, getQuality, listQuality
     case applyDefinitions, listDefinitions, getDefinition, listDefinitionVersions, retireDefinition, putArtifact
@@ -27,6 +27,8 @@ enum Operation: String, Sendable, CaseIterable {
         case .listQuarantine: (.get, "/v1/quarantine")
         case .listSources: (.get, "/v1/sources")
         case .getFeatures: (.get, "/v1/features/{view}")
+        case .queryFeatures: (.post, "/v1/features/query")
+        case .getFeatureStatistics: (.get, "/v1/features/{view}/statistics")
         case .postDecision: (.post, "/v1/decide/{decision}")
         case .getDecisionHealth: (.get, "/v1/decide/{decision}/health")
         case .listDecisionRecords: (.get, "/v1/decision-records")
@@ -64,7 +66,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .getMetrics, .listSources: "operate.read"
         case .postEvents: "events.write"
         case .listQuarantine: "quarantine.read"
-        case .getFeatures: "features.read"
+        case .getFeatures, .queryFeatures, .getFeatureStatistics: "features.read"
         case .postDecision: "decide"
         case .getDecisionHealth: "definitions.read"
         case .getDecisionRecord, .listDecisionRecords: "decision_records.read"
@@ -92,7 +94,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .postDecision, .getDecisionHealth: "decision"
         case .getDecisionRecord, .listDecisionRecords, .replayDecisionRecord, .postOutcome: "decision_record"
         case .postEvents, .listQuarantine: "stream"
-        case .getFeatures: "feature_view"
+        case .getFeatures, .queryFeatures, .getFeatureStatistics: "feature_view"
         case .getKPI, .listKPIs: "kpi"
         case .queryMeasures: "measure"
         case .getQuality, .listQuality: "contract"
@@ -112,7 +114,7 @@ enum Operation: String, Sendable, CaseIterable {
         switch self {
         case .postDecision, .getDecisionHealth: "decision"
         case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .revokeKey, .getJob, .cancelJob: "id"
-        case .getFeatures: "view"
+        case .getFeatures, .getFeatureStatistics: "view"
         case .getKPI: "name"
         case .getQuality: "contract"
         case .retireDefinition, .getDefinition, .listDefinitionVersions: "name"
@@ -165,6 +167,9 @@ enum Operation: String, Sendable, CaseIterable {
         default: false
         }
     }
+
+    /// Whether the body names the resources, so that the operation asks the policies for each of them itself.
+    var namesResourcesInBody: Bool { self == .queryFeatures }
 
     /// Names of the path's parameters, in order.
     var parameterNames: [String] {

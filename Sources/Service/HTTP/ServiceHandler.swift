@@ -17,7 +17,8 @@ struct RequestRoute: Sendable {
     let traceID: String?
     /// When the answer is owed.
     var ack = AckParameters()
-    /// The refusal that stands unless the record itself (its principal, its decision) makes a policy permit the action.
+    /// The refusal that stands unless the record itself (its principal, its decision), or the resources that the body
+    /// names, make a policy permit the action.
     var pendingRefusal: Problem?
 
     /// What was asked for.
@@ -94,7 +95,7 @@ final class ServiceHandler: HTTPHandler {
             }
             let resource = AccessResource(
                 type: plan.resourceType, id: plan.resourceIndex.map { parameters[$0] } ?? "*")
-            guard plan.operation.isAboutOneRecord else {
+            guard plan.operation.isAboutOneRecord || plan.operation.namesResourcesInBody else {
                 if let problem = authorize(route, action, resource) { return .refuse(problem.response) }
                 return .accept(route, bodyPolicy(plan.operation))
             }
@@ -252,6 +253,8 @@ final class ServiceHandler: HTTPHandler {
         case .listQuarantine: try listQuarantine(request, route, responder)
         case .listSources: responder.respond(try listSources(request))
         case .getFeatures: try getFeatures(request, route, responder, decideWorkspaces)
+        case .queryFeatures: try queryFeatures(request, route, responder, decideWorkspaces)
+        case .getFeatureStatistics: try getFeatureStatistics(route, responder)
         case .postDecision: try postDecision(request, route, responder, decideWorkspaces)
         case .getDecisionHealth: responder.respond(try decisionHealth(route))
         case .getDecisionRecord, .listDecisionRecords, .replayDecisionRecord:

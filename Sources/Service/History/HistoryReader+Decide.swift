@@ -15,16 +15,18 @@ extension HistoryReader {
     ) throws(Problem) -> AssembledFeatures {
         var assembled = AssembledFeatures(values: [], seq: 0)
         let deadline = Self.deadline(before: options.deadlineNanoseconds)
-        for (use, view) in zip(entry.decision.spec.features, entry.views) {
-            guard let key = inputs[use.entityInput].string else {
-                assembled.values.append(
-                    Array(repeating: .null(.noEvent), count: view.definition.spec.features.count))
+        for (use, view) in entry.views.enumerated() {
+            guard let key = entry.decision.entityKey(ofUse: use, inputs) else {
+                let nothing = Array(repeating: FeatureValue.null(.noEvent), count: view.view.featureCount)
+                assembled.values.append(view.complete(nothing, asOf: options.asOfMicros))
                 continue
             }
             try read(
                 view, key, asOf: options.asOfMicros, knownAt: options.knownAt, connection, until: deadline,
                 into: &vector)
-            assembled.values.append(vector.values)
+            assembled.values.append(
+                view.serve(
+                    vector.values, asOf: options.asOfMicros, lastEventTime: vector.lastEventTimes.first ?? nil))
             assembled.seq = max(assembled.seq, vector.featuresSeq)
         }
         return assembled

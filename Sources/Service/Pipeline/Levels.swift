@@ -22,6 +22,12 @@ extension ServiceCore {
             levels.append((.suspendedRequests, Int64(statistics.total(\.suspendedNow))))
         }
         for (level, value) in levels { metrics.observe(.level(level, value), at: now) }
+        for (name, view) in state.snapshot.views {
+            metrics.observe(
+                .features(
+                    view: name, served: Int64(view.statistics.servedCount),
+                    medianAgeSeconds: view.statistics.ages().map { Int64($0.p50) }), at: now)
+        }
         sampleSources(now)
     }
 

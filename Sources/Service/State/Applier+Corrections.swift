@@ -16,7 +16,8 @@ extension Applier {
         let replacement = frame.isRetraction ? nil : root
         if contract.isReference {
             correctReference(contract, frame, superseded, replacement)
-        } else if let feeds = current.feeds[contractName] {
+        }
+        if let feeds = current.feeds[contractName] {
             for view in feeds.views { correct(view, frame, superseded, replacement, seq: seq) }
             for measure in feeds.measures { correct(measure, frame, superseded, replacement) }
         }

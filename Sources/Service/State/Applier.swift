@@ -97,7 +97,8 @@ final class Applier: @unchecked Sendable {
         guard let root = try? parser.parse(event.raw) else { throw FrameError(what: "event bytes") }
         if contract.isReference {
             applyReference(root, contract, event)
-        } else if let feeds = current.feeds[contractName] {
+        }
+        if let feeds = current.feeds[contractName] {
             for view in feeds.views { feed(view, root, event, seq: seq) }
             for measure in feeds.measures {
                 state.rollups.add(measure, root, timeMicros: event.eventMicros, &slots)
