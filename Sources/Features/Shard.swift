@@ -4,6 +4,8 @@ import Synchronization
 final class TableBox {
     var table: ViewTable
     let entityType: Int
+    /// Events up to this position came with restored state and are passed over.
+    var restoredThrough = Int64.min
 
     init(_ view: FeatureView, entityType: Int) {
         table = ViewTable(view: view)
@@ -13,12 +15,12 @@ final class TableBox {
 
 /// A part of the entities with everything about them. Only touched under its lock.
 struct Shard {
-    private var tables: [TableBox?] = []
+    var tables: [TableBox?] = []
     /// Entity keys per entity type; a key's number is its slot in every table of the type.
-    private var entities: [ByteDictionary] = []
+    var entities: [ByteDictionary] = []
     private let scratch = ScratchBox()
     /// Position of the last event applied here.
-    private(set) var appliedSeq: Int64 = 0
+    var appliedSeq: Int64 = 0
 
     /// A class for the same reason as `TableBox`.
     private final class ScratchBox {
@@ -40,6 +42,7 @@ struct Shard {
     mutating func apply(view index: Int, _ event: FeatureEvent, hash: Int) -> ApplyOutcome {
         appliedSeq = max(appliedSeq, event.seq)
         guard index < tables.count, let box = tables[index] else { return .refused(.unknownView) }
+        if event.seq <= box.restoredThrough { return .applied }
         let type = box.entityType
         if let slot = entities[type].find(event.entity, hash: hash) { return box.table.insert(event, slot: Int(slot)) }
         let slot = entities[type].retain(event.entity, hash: hash)
@@ -51,7 +54,7 @@ struct Shard {
     /// Ends an event; nothing happens when memory does not hold it.
     mutating func supersede(view index: Int, _ old: SupersededEvent, by end: Supersession, hash: Int) {
         appliedSeq = max(appliedSeq, end.seq)
-        guard index < tables.count, let box = tables[index],
+        guard index < tables.count, let box = tables[index], end.seq > box.restoredThrough,
             let slot = entities[box.entityType].find(old.entity, hash: hash)
         else { return }
         box.table.supersede(time: old.time, seq: old.seq, by: end, slot: Int(slot))

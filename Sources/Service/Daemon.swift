@@ -50,6 +50,7 @@ public final class Daemon: Sendable {
     public func start() throws(ServiceError) {
         core.observe(.lifecycle(.starting))
         core.shipper.start()
+        core.snapshots.start()
         do throws(HTTPServerError) {
             try server.start()
         } catch {
@@ -71,6 +72,7 @@ public final class Daemon: Sendable {
         core.jobs.stop()
         core.queries.stop()
         core.shipper.stop(milliseconds: core.configuration.drainTimeoutMilliseconds)
+        core.snapshots.stop()
         core.journal.stop()
         core.observe(.lifecycle(.stopped))
     }

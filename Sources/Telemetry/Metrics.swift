@@ -8,9 +8,11 @@ public final class Metrics: ObservationSink {
         case requests, requestSeconds, requestBytes, responseBytes
         case events, decisions, decisionSeconds, decisionsRefused
         case journalFrames, journalBytes, journalFlushSeconds, journalFailures
+        case recoverySeconds, recoveryFrames, snapshots, snapshotSeconds, snapshotBytes, segmentsRecycled
         case shippedRows, shipSeconds, shipFailures
         case databaseUp, breakerState, limitHits, denials, activations, failures, ready
         case connections, suspendedRequests, shipBacklog, shipLagSeconds, journalFree, entities, resident, jobs
+        case journalSegmentBytes, journalSegments, snapshotSeq, snapshotAgeSeconds
         case seriesOverflow
     }
 
@@ -124,6 +126,15 @@ public final class Metrics: ObservationSink {
     private func observeState(_ observation: Observation) {
         switch observation {
         case .journalFailed: series(.journalFailures).add(1)
+        case .recovered(_, let frames, let nanoseconds):
+            series(.recoverySeconds).record(nanoseconds: nanoseconds)
+            series(.recoveryFrames).add(Int64(clamping: frames))
+        case .snapshotTaken(_, let bytes, let nanoseconds):
+            series(.snapshots).add(1)
+            series(.snapshotSeconds).record(nanoseconds: nanoseconds)
+            series(.snapshotBytes).set(bytes)
+        case .snapshotPassedOver: series(.failures, Labels(first: "snapshot", second: "passed_over")).add(1)
+        case .segmentsRecycled(let count, _): series(.segmentsRecycled).add(Int64(count))
         case .shipFailed(let code): series(.shipFailures, Labels(first: code)).add(1)
         case .database(let isUp): series(.databaseUp).set(isUp ? 1 : 0)
         case .breaker(let endpoint, let state):
@@ -149,6 +160,10 @@ extension Observation.Level {
         case .shipBacklogFrames: .shipBacklog
         case .shipLagSeconds: .shipLagSeconds
         case .journalFreeBytes: .journalFree
+        case .journalSegmentBytes: .journalSegmentBytes
+        case .journalSegments: .journalSegments
+        case .snapshotSeq: .snapshotSeq
+        case .snapshotAgeSeconds: .snapshotAgeSeconds
         case .entities: .entities
         case .residentBytes: .resident
         case .jobs: .jobs

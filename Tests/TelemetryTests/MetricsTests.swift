@@ -72,7 +72,9 @@ private let everything: [Observation] =
         .journalFailed(errno: 5), .shipped(rows: 9, nanoseconds: 1), .shipFailed(code: "08006"), .database(isUp: true),
         .breaker(endpoint: "m", state: .open), .limitHit(name: "body_bytes"), .denied(code: "no_key"),
         .activated(kind: "Model", name: "m", version: 3), .failure(component: "ship", code: "poison"),
-        .lifecycle(.ready),
+        .recovered(snapshotSeq: 5, frames: 3, nanoseconds: 9), .snapshotTaken(seq: 8, bytes: 100, nanoseconds: 9),
+        .snapshotPassedOver(seq: 8, problem: "part dedupe: a block does not check"),
+        .segmentsRecycled(count: 2, firstSeq: 4), .lifecycle(.ready),
     ] + Observation.Level.allCases.map { .level($0, 7) }
 
 struct MetricsTests {

@@ -132,12 +132,12 @@ extension ServiceHandler {
         switch service.state.idempotency.claim(claim, nowMicros: service.clock.now()) {
         case .claimed: return false
         case .payloadDiffers: throw Self.payloadDiffers
-        case .done(let position):
-            responder.respond(try decisionAnswer(at: position, route))
+        case .done(let effect):
+            try answerAgain(effect, route, responder)
             return true
         case .inFlight:
-            waitForClaim(claim, responder, until: options.deadlineNanoseconds) { position throws(Problem) in
-                try self.decisionAnswer(at: position, route)
+            waitForClaim(claim, responder, until: options.deadlineNanoseconds) { effect throws(Problem) in
+                try self.answerAgain(effect, route, responder)
             }
             return true
         }
@@ -149,14 +149,14 @@ extension ServiceHandler {
     /// Waits on a bulk thread until the first request with the key is durable, then answers from it.
     func waitForClaim(
         _ claim: IdempotencyClaim, _ responder: Responder, until deadline: UInt64,
-        _ answer: @escaping @Sendable (JournalPosition) throws(Problem) -> Response
+        _ answer: @escaping @Sendable (DurableEffect) throws(Problem) -> Void
     ) {
         let service = service
         let isQueued = service.bulk.submit {
             while MonotonicClock.nanoseconds() < deadline {
-                if case .done(let position) = service.state.idempotency.claim(claim, nowMicros: service.clock.now()) {
+                if case .done(let effect) = service.state.idempotency.claim(claim, nowMicros: service.clock.now()) {
                     do throws(Problem) {
-                        responder.respond(try answer(position))
+                        try answer(effect)
                     } catch {
                         responder.respond(error.response)
                     }

@@ -9,6 +9,10 @@ typealias ServiceJournal = JournalWriter<CommitObserver, PosixStorage>
 class PendingAck: @unchecked Sendable {
     // SAFETY: subclasses keep mutable state behind a lock or hand it from the producer to the journal thread once.
 
+    /// The batch is durable and applied, and memory is not captured before this returns. Called for batches that have a
+    /// token only.
+    func applied(firstSeq: UInt64) {}
+
     /// The batch is durable and applied.
     ///
     /// - Parameters:
@@ -23,29 +27,26 @@ class PendingAck: @unchecked Sendable {
 /// Told by the journal what became durable: applies it, then answers everybody who waited.
 final class CommitObserver: JournalObserver {
     private let applier: Applier
+    private let state: ServiceState
     private let onState: @Sendable (JournalState) -> Void
     private let onGroup:
         @Sendable (_ frames: Int, _ bytes: Int, _ writeNanoseconds: UInt64, _ syncNanoseconds: UInt64) -> Void
 
     init(
-        applier: Applier, onState: @escaping @Sendable (JournalState) -> Void,
+        applier: Applier, state: ServiceState, onState: @escaping @Sendable (JournalState) -> Void,
         onGroup:
             @escaping @Sendable (_ frames: Int, _ bytes: Int, _ writeNanoseconds: UInt64, _ syncNanoseconds: UInt64) ->
             Void
     ) {
         self.applier = applier
+        self.state = state
         self.onState = onState
         self.onGroup = onGroup
     }
 
     func groupDurable(_ group: DurableGroup) {
         var answers = ResponseBatch()
-        for durable in group {
-            for frame in durable {
-                applier.apply(seq: frame.seq, type: frame.type, payload: frame.payload, position: frame.position)
-            }
-        }
-        if group.frameCount > 0 { applier.finish(through: group.firstSeq + UInt64(group.frameCount) - 1) }
+        apply(group)
         for durable in group {
             if let pending = durable.batch.context as? PendingAck {
                 pending.durable(firstSeq: durable.firstSeq, answers: &answers)
@@ -53,6 +54,24 @@ final class CommitObserver: JournalObserver {
         }
         answers.send()
         onGroup(group.frameCount, group.byteCount, group.writeNanoseconds, group.syncNanoseconds)
+    }
+
+    private func apply(_ group: DurableGroup) {
+        guard group.frameCount > 0 else { return }
+        state.applying.withLock { _ in
+            var ticket: UInt64 = 0
+            for durable in group {
+                ticket = max(ticket, durable.batch.token)
+                for frame in durable {
+                    applier.apply(seq: frame.seq, type: frame.type, payload: frame.payload, position: frame.position)
+                }
+            }
+            for durable in group where durable.batch.token > 0 {
+                (durable.batch.context as? PendingAck)?.applied(firstSeq: durable.firstSeq)
+            }
+            applier.finish(through: group.firstSeq + UInt64(group.frameCount) - 1)
+            if ticket > 0 { state.appliedTicket.store(ticket, ordering: .releasing) }
+        }
     }
 
     func batchesAbandoned(_ batches: ArraySlice<FrameBatch>, reason: AppendRefusal) {
