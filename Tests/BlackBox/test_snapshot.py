@@ -236,14 +236,15 @@ def test_everything_answers_when_segments_are_gone(make_daemon, own_cluster, sen
     before = told(daemon.admin)
     daemon.restart(kill=True)
     assert recovered(daemon)["snapshot_seq"] > 0
-    check(daemon.admin)
     assert told(daemon.admin) == before
+    check(daemon.admin)
     verify = subprocess.run(
         [str(daemons.binary()), "journal", "verify", str(daemon.data / "journal")], capture_output=True, text=True)
     assert ".snapshot seq" in verify.stdout and "part dedupe" in verify.stdout, verify.stdout
 
     # Without PostgreSQL too, but for what only PostgreSQL has.
     daemon.wait_shipped()
+    before = told(daemon.admin)
     daemon.kill9()
     own_cluster.stop()
     try:
