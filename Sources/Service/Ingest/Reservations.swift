@@ -33,7 +33,8 @@ struct Reservations: Sendable {
     func pending(after applied: UInt64, partition: Int? = nil) -> Set<Hash128> {
         var pending: Set<Hash128> = []
         for slice in slices[head...] where slice.ticket > applied {
-            for identity in slice.identities where partition == nil || DedupeTable.partition(of: identity) == partition {
+            for identity in slice.identities where partition == nil || DedupeTable.partition(of: identity) == partition
+            {
                 pending.insert(identity)
             }
         }
