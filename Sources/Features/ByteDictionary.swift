@@ -3,20 +3,20 @@
 /// Used for entity keys, sources and text columns. Numbers of released strings are reused, so memory follows what is
 /// live.
 struct ByteDictionary {
-    private struct Entry {
+    struct Entry {
         var offset: UInt32
         var length: UInt16
         var references: UInt32
     }
 
-    private var entries: [Entry] = []
-    private var freeNumbers: [UInt32] = []
+    var entries: [Entry] = []
+    var freeNumbers: [UInt32] = []
     /// By probe position: the hash's low half above entry number + 1; 0 is empty. Another key's probe is passed
     /// without touching its entry.
-    private var probes: [UInt64] = []
-    private var bytes: [UInt8] = []
-    private var deadBytes = 0
-    private(set) var count = 0
+    var probes: [UInt64] = []
+    var bytes: [UInt8] = []
+    var deadBytes = 0
+    var count = 0
 
     /// Numbers handed out so far are below this.
     var numberBound: Int { entries.count }
@@ -132,7 +132,7 @@ struct ByteDictionary {
         return true
     }
 
-    private static func place(_ probe: UInt64, in probes: inout [UInt64]) {
+    static func place(_ probe: UInt64, in probes: inout [UInt64]) {
         let mask = probes.count - 1
         var position = Int(probe >> 32) & mask
         while probes[position] != 0 { position = (position + 1) & mask }
@@ -157,7 +157,7 @@ struct ByteDictionary {
     }
 
     /// Low half of a live number's hash.
-    private func hash(_ number: UInt32) -> UInt32 {
+    func hash(_ number: UInt32) -> UInt32 {
         let entry = entries[Int(number)]
         let start = Int(entry.offset)
         return bytes.withUnsafeBufferPointer { bytes in

@@ -46,7 +46,7 @@ extension FeatureStore {
     /// The views of a plan whose rows of this entity are in PostgreSQL only: what to read before reading the plan again.
     public func spilledViews(_ entity: String, _ plan: FeaturePlan) -> [SpilledView] {
         let hash = ByteDictionary.hash(entity)
-        return shard(hash).mutex.withLock {
+        return shard(of: entity).mutex.withLock {
             $0.spilledViews(plan.views, entityType: plan.entityType, entity: entity, hash: hash)
         }
     }
@@ -58,7 +58,7 @@ extension FeatureStore {
     @discardableResult
     public func restore(_ spilled: SpilledView, entity: String, events: [FeatureEvent]) -> Bool {
         let hash = ByteDictionary.hash(entity)
-        return shard(hash).mutex.withLock { $0.restore(spilled, entity: entity, hash: hash, events: events) }
+        return shard(of: entity).mutex.withLock { $0.restore(spilled, entity: entity, hash: hash, events: events) }
     }
 
     /// Entities with rows in PostgreSQL only, summed over views.

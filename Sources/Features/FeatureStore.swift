@@ -14,21 +14,23 @@ public final class FeatureStore: Sendable {
     }
 
     let shards: [LockedShard]
-    private let catalog = Mutex(Catalog())
+    let catalog = Mutex(Catalog())
     /// Views that nobody uses any more, to be removed.
     private let released = Mutex<[Int]>([])
     /// Every event up to here was applied to its shard, or concerns no view.
     private let appliedThrough = Atomic<Int64>(0)
+    private let shardHash: ShardHash
 
     /// A store with `shards` shards, a power of two; more shards mean less waiting between readers and the applier.
-    public init(shards: Int = 16) {
+    /// `seed` decides which entity lies in which shard: restored state must be of the same seed and number of shards.
+    public init(shards: Int = 16, seed: UInt64 = 0) {
         precondition(shards > 0 && shards <= FeatureLimits.shardsMax && shards & (shards - 1) == 0)
+        shardHash = ShardHash(seed: seed)
         self.shards = (0..<shards).map { _ in LockedShard() }
     }
 
-    /// The shard of an entity: high bits of the key's hash, since the low ones place it inside the shard.
-    func shard(_ hash: Int) -> LockedShard {
-        shards[Int(truncatingIfNeeded: UInt(bitPattern: hash) >> 40) & (shards.count - 1)]
+    func shard(of entity: String) -> LockedShard {
+        shards[shardHash.shard(of: entity, shards: shards.count)]
     }
 
     // MARK: Views
@@ -155,7 +157,7 @@ public final class FeatureStore: Sendable {
     public func apply(view index: Int, _ event: FeatureEvent) -> ApplyOutcome {
         guard event.entity.utf8.count <= FeatureLimits.stringBytesMax else { return .refused(.textTooLong) }
         let hash = ByteDictionary.hash(event.entity)
-        return shard(hash).mutex.withLock { $0.apply(view: index, event, hash: hash) }
+        return shard(of: event.entity).mutex.withLock { $0.apply(view: index, event, hash: hash) }
     }
 
     /// Applies a correction to one view: ends the event that it supersedes and adds the one that stands in its place.
@@ -174,10 +176,10 @@ public final class FeatureStore: Sendable {
         guard let old else { return event.map { apply(view: index, $0) } ?? .applied }
         let oldHash = ByteDictionary.hash(old.entity)
         guard let event, event.entity == old.entity else {
-            shard(oldHash).mutex.withLock { $0.supersede(view: index, old, by: end, hash: oldHash) }
+            shard(of: old.entity).mutex.withLock { $0.supersede(view: index, old, by: end, hash: oldHash) }
             return event.map { apply(view: index, $0) } ?? .applied
         }
-        return shard(oldHash).mutex.withLock { shard in
+        return shard(of: old.entity).mutex.withLock { shard in
             shard.supersede(view: index, old, by: end, hash: oldHash)
             return shard.apply(view: index, event, hash: oldHash)
         }
@@ -196,7 +198,7 @@ public final class FeatureStore: Sendable {
     ) {
         vector.begin(count: plan.items.count, views: plan.parts.count)
         let hash = ByteDictionary.hash(entity)
-        shard(hash).mutex.withLock { shard in
+        shard(of: entity).mutex.withLock { shard in
             // Loaded under the lock: what was applied before this position was stored is in the shard by now.
             let through = appliedThrough.load(ordering: .acquiring)
             shard.read(plan, entity: entity, hash: hash, asOf: asOf, knownAt: knownAt, into: &vector)
@@ -225,7 +227,7 @@ public final class FeatureStore: Sendable {
         let type = catalog.withLock { $0.entityTypes.firstIndex(of: entityType) }
         guard let type else { return }
         let hash = ByteDictionary.hash(entity)
-        shard(hash).mutex.withLock { $0.erase(entityType: type, entity: entity, hash: hash) }
+        shard(of: entity).mutex.withLock { $0.erase(entityType: type, entity: entity, hash: hash) }
     }
 
     /// Heap bytes held by entities, events and texts.

@@ -6,6 +6,8 @@ final class TableBox {
     let entityType: Int
     /// Whether its rows can be read again from PostgreSQL by entity.
     let canSpill: Bool
+    /// Events up to this position came with restored state and are passed over.
+    var restoredThrough = Int64.min
 
     init(_ view: FeatureView, entityType: Int, canSpill: Bool) {
         table = ViewTable(view: view)
@@ -16,14 +18,14 @@ final class TableBox {
 
 /// A part of the entities with everything about them. Only touched under its lock.
 struct Shard {
-    private(set) var tables: [TableBox?] = []
+    var tables: [TableBox?] = []
     /// Entity keys per entity type; a key's number is its slot in every table of the type.
-    private(set) var entities: [ByteDictionary] = []
+    var entities: [ByteDictionary] = []
     /// Per entity type, which were used lately.
     var clocks: [EntityClock] = []
     private let scratch = ScratchBox()
     /// Position of the last event applied here.
-    private(set) var appliedSeq: Int64 = 0
+    var appliedSeq: Int64 = 0
 
     /// A class for the same reason as `TableBox`.
     private final class ScratchBox {
@@ -62,6 +64,7 @@ struct Shard {
     mutating func apply(view index: Int, _ event: FeatureEvent, hash: Int) -> ApplyOutcome {
         appliedSeq = max(appliedSeq, event.seq)
         guard index < tables.count, let box = tables[index] else { return .refused(.unknownView) }
+        if event.seq <= box.restoredThrough { return .applied }
         let type = box.entityType
         if let slot = entities[type].find(event.entity, hash: hash) {
             clocks[type].touch(Int(slot))
@@ -76,7 +79,7 @@ struct Shard {
     /// Ends an event; nothing happens when memory does not hold it, unless a back-fill may still bring it.
     mutating func supersede(view index: Int, _ old: SupersededEvent, by end: Supersession, hash: Int) {
         appliedSeq = max(appliedSeq, end.seq)
-        guard index < tables.count, let box = tables[index] else { return }
+        guard index < tables.count, let box = tables[index], end.seq > box.restoredThrough else { return }
         if let slot = entities[box.entityType].find(old.entity, hash: hash),
             box.table.supersede(time: old.time, seq: old.seq, by: end, slot: Int(slot))
         {

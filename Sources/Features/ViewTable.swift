@@ -6,14 +6,14 @@ struct ViewTable: ~Copyable {
     let view: FeatureView
     let entityEventsMax: Int
     var arena = BlockArena()
-    private(set) var layouts: [RowLayout] = []
+    var layouts: [RowLayout] = []
     private var layoutNumbers: [RowShape: Int] = [:]
     /// One dictionary per text column, in column order; others stay empty.
-    private(set) var texts: [ByteDictionary]
-    private var sources = ByteDictionary()
+    var texts: [ByteDictionary]
+    var sources = ByteDictionary()
     /// Events at or before this time may have been dropped by retention.
-    private(set) var retiredThrough = Int64.min
-    private(set) var rowCount = 0
+    var retiredThrough = Int64.min
+    var rowCount = 0
     /// Entities whose rows are in PostgreSQL only, by slot.
     var spilled: [UInt32: SpillMark] = [:]
     /// While a back-fill runs: what ended events that it has not brought yet, by the event's seq; nil otherwise.
@@ -182,12 +182,17 @@ struct ViewTable: ~Copyable {
         if let number = layoutNumbers[wanted] { return number }
         let shape = layouts.count < FeatureLimits.layoutsMax ? wanted : wanted.coarse
         if let number = layoutNumbers[shape] { return number }
-        layouts.append(RowLayout(shape, isSigned: view.signedFields))
-        layoutNumbers[shape] = layouts.count - 1
+        append(shape)
         return layouts.count - 1
     }
 
-    private mutating func newBlock(slot: Int, rows: Int, layout: Int) -> UnsafeMutableRawPointer {
+    /// Makes a layout of a shape that has none.
+    mutating func append(_ shape: RowShape) {
+        layouts.append(RowLayout(shape, isSigned: view.signedFields))
+        layoutNumbers[shape] = layouts.count - 1
+    }
+
+    mutating func newBlock(slot: Int, rows: Int, layout: Int) -> UnsafeMutableRawPointer {
         let stride = layouts[layout].stride
         let block = arena.allocate(bytes: BlockHeader.byteCount + rows * stride + BlockHeader.tail, slot: slot)
         let header = BlockArena.header(block)

@@ -68,6 +68,8 @@ public struct JournalError: Error, Equatable, Sendable, CustomStringConvertible 
         case missingSegment = "missing_segment"
         /// A segment belongs to another journal.
         case foreignSegment = "foreign_segment"
+        /// A snapshot does not check, or is not complete.
+        case corruptSnapshot = "corrupt_snapshot"
         /// The caller's replay did not accept a frame.
         case replayRefused = "replay_refused"
         /// The asked frame is in a segment that was removed.

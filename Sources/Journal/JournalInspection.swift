@@ -17,10 +17,22 @@ public struct JournalInspection: Sendable {
         public let fileBytes: Int64
     }
 
+    /// One snapshot file.
+    public struct Snapshot: Sendable, Equatable {
+        /// The position that it was taken at, from the name.
+        public let seq: UInt64
+        /// What it holds; nil when it was not read or does not check.
+        public let summary: SnapshotSummary?
+        /// What recovery would pass it over for; nil in good order.
+        public let problem: JournalError?
+    }
+
     /// Identity, from the first header that can be read.
     public private(set) var journalID: JournalID?
     /// The segments in order, up to the first problem that stops the reading.
     public private(set) var segments: [Segment] = []
+    /// The snapshots, newest first.
+    public private(set) var snapshots: [Snapshot] = []
     /// Bytes after the last valid frame of the last segment that recovery would cut as torn.
     public private(set) var tornBytes: Int64 = 0
     /// What recovery would refuse to start for; nil when it would start.
@@ -40,6 +52,7 @@ public struct JournalInspection: Sendable {
     }
 
     private init<Store: JournalStorage>(_ storage: Store, readsFrames: Bool) {
+        snapshots = Self.snapshots(storage, readsBlocks: readsFrames)
         do throws(JournalError) {
             let names = try journaled { () throws(StorageError) in
                 try storage.names().filter { SegmentName.firstSeq(of: $0) != nil }.sorted()
@@ -53,6 +66,23 @@ public struct JournalInspection: Sendable {
             }
         } catch {
             firstProblem = error
+        }
+    }
+
+    private static func snapshots<Store: JournalStorage>(_ storage: Store, readsBlocks: Bool) -> [Snapshot] {
+        // A directory that cannot be listed is told by the segments' part.
+        let seqs = (try? SnapshotFiles.list(storage)) ?? []
+        return seqs.map { seq in
+            do throws(JournalError) {
+                guard readsBlocks else {
+                    _ = try SnapshotFiles.header(seq: seq, in: storage)
+                    return Snapshot(seq: seq, summary: nil, problem: nil)
+                }
+                let summary = try SnapshotFiles.read(seq: seq, in: storage) { _, _ in }
+                return Snapshot(seq: seq, summary: summary, problem: nil)
+            } catch {
+                return Snapshot(seq: seq, summary: nil, problem: error)
+            }
         }
     }
 

@@ -18,6 +18,14 @@ public enum JournalLimits {
     public static let spareRetryNanoseconds: UInt64 = 1_000_000_000
     /// Zeros written per call when a segment is filled ahead, in bytes.
     public static let zeroFillBytes = 1 << 20
+    /// Snapshots kept: the newest, and the one before it in case the newest is damaged.
+    public static let snapshotsKept = 2
+    /// Longest payload of one block of a snapshot, in bytes.
+    public static let snapshotBlockBytes = 4 << 20
+    /// Bytes of a snapshot that are written between two syncs.
+    public static let snapshotSyncBytes: Int64 = 8 << 20
+    /// Longest name of a part of a snapshot, in bytes.
+    public static let snapshotPartNameBytesMax = 64
 }
 
 /// What the operator may choose. Checked once, by ``JournalRecovery``.

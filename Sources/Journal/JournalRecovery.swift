@@ -70,7 +70,9 @@ public enum JournalRecovery {
     ) throws(JournalError) -> RecoveredJournal<Store> {
         let names = try journaled { () throws(StorageError) in
             let names = try storage.names()
-            for name in names where SegmentName.isSpare(name) { try storage.remove(name) }
+            for name in names where SegmentName.isSpare(name) || SnapshotName.isUnfinished(name) {
+                try storage.remove(name)
+            }
             // Whatever a killed predecessor renamed or removed is made durable before anything is built on it.
             try storage.synchronizeDirectory()
             return names.filter { SegmentName.firstSeq(of: $0) != nil }.sorted()

@@ -132,6 +132,11 @@ final class SegmentIndex<Store: JournalStorage>: Sendable {
         }
     }
 
+    /// How many segments ``remove(below:)`` would remove.
+    func removable(below seq: UInt64) -> Int {
+        gate.withLock { state in state.entries.dropLast().prefix { $0.lastSeq < seq }.count }
+    }
+
     private func takeOldest(below seq: UInt64) -> Entry? {
         gate.withLock { state in
             guard state.entries.count > 1, state.entries[0].lastSeq < seq else { return nil }

@@ -114,7 +114,7 @@ extension JournalError {
                 "format version \(version); this program reads \(SegmentHeader.oldestVersion) to "
                     + "\(SegmentHeader.currentVersion)")
         case .short: self.init(.corruptHeader, file: file, offset: 0, "shorter than a header")
-        case .magic: self.init(.corruptHeader, file: file, offset: 0, "not a journal segment")
+        case .magic: self.init(.corruptHeader, file: file, offset: 0, "does not start as such a file does")
         case .checksum: self.init(.corruptHeader, file: file, offset: 60, "header checksum mismatch")
         }
     }

@@ -54,6 +54,7 @@ public final class Daemon: Sendable {
         core.retention.start()
         core.memory.start()
         core.backFill.start()
+        core.snapshots.start()
         do throws(HTTPServerError) {
             try server.start()
         } catch {
@@ -80,6 +81,7 @@ public final class Daemon: Sendable {
         core.backFill.stop()
         core.memory.stop()
         core.shipper.stop(milliseconds: core.configuration.drainTimeoutMilliseconds)
+        core.snapshots.stop()
         core.journal.stop()
         core.observe(.lifecycle(.stopped))
     }

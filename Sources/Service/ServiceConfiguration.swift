@@ -59,6 +59,12 @@ public struct ServiceConfiguration: Sendable {
     public var journalBytesMax: Int64 = 64 << 30
     /// Microseconds a group waits for company.
     public var journalLingerMicroseconds: UInt64 = 0
+    /// Seconds between two snapshots of memory; 0: never by time.
+    public var snapshotIntervalSeconds = 300
+    /// Frames between two snapshots of memory; 0: never by number.
+    public var snapshotFrames = 1_000_000
+    /// Hours that a segment is kept after its frames are in PostgreSQL.
+    public var journalRetentionHours = 24
     /// Days of the dedupe horizon.
     public var dedupeHorizonDays = 30
     /// Milliseconds before a batch is shipped.
@@ -134,6 +140,14 @@ enum ServiceLimits {
     static let fillEventsMax = 1_000
     static let fillFramesMax = 50_000
     static let fillBatchEvents = 64
+    /// Shards of the feature store; saved state is of this number. One is copied at a time while a snapshot is taken.
+    static let featureShards = 128
+    /// Frames since the last snapshot below which none is taken by time or at a stop: replaying them is as quick.
+    static let snapshotFramesMin: UInt64 = 1_000
+    /// Snapshots that failed in a row before `/readyz` says so.
+    static let snapshotFailuresMax = 3
+    /// Marks of when positions were reached, for the age of segments.
+    static let positionMarksMax = 4_096
     /// Access-log entries that memory can show before they are shipped.
     static let accessEntriesMax = 10_000
 }

@@ -53,8 +53,10 @@ final class ServiceCore: Sendable {
     let maskKey: MaskKey
     /// What the journal last said of itself.
     let journalState: JournalStateBox
-    /// What recovery found.
-    let recovery: RecoveryReport
+    /// How memory came back.
+    let recovery: RecoveryOutcome
+    /// Snapshots of memory, and recycling.
+    let snapshots: Snapshotter
     private let applier: Applier
 
     /// Recovers the journal and wires everything; nothing is served yet.
@@ -68,8 +70,6 @@ final class ServiceCore: Sendable {
         self.clock = clock
         let telemetry = Telemetry(metrics: metrics, log: log)
         self.telemetry = telemetry
-        let state = ServiceState(quarantineEntriesMax: configuration.quarantineEntriesMax, bootstrap: bootstrap.frame)
-        self.state = state
         let zones = ZoneFiles(directory: configuration.zoneinfoDirectory)
         self.zones = zones
         let artifacts: ArtifactStore
@@ -89,26 +89,35 @@ final class ServiceCore: Sendable {
             throw ServiceError("data_directory", error.message)
         }
         let prepared = PreparedSnapshot()
-        let applier = Applier(state: state) { history, previous in
-            let (active, retired) = history.current()
-            let taken = prepared.take(matching: active)
-            // Whether a new view has to be filled is known only here, where its place in the order is.
-            if let taken, !taken.building.values.contains(where: history.isReady) { return taken }
-            var compiler = SnapshotCompiler(
-                artifacts: artifacts, store: state.features, zones: zones, previous: taken ?? previous,
-                isReady: history.isReady(view:version:))
-            return compiler.compile(active, retired: retired, isLenient: true) ?? previous
-        }
-        self.applier = applier
         let journalState = JournalStateBox()
         self.journalState = journalState
-        let recovered = try Self.recover(configuration, state, applier, clock)
-        recovery = recovered.journal.report
-        hashKey = recovered.hashKey
-        maskKey = MaskKey(recovered.secret)
+        let secret = try Self.secretKey(configuration)
+        let hashKey = HashKey(secret)
+        self.hashKey = hashKey
+        maskKey = MaskKey(secret)
+        let recovered = try Self.recover(configuration, hashKey, clock) {
+            let state = ServiceState(
+                quarantineEntriesMax: configuration.quarantineEntriesMax, bootstrap: bootstrap.frame,
+                shardSeed: hashKey.first)
+            let applier = Applier(state: state) { history, previous in
+                let (active, retired) = history.current()
+                let taken = prepared.take(matching: active)
+                // Whether a new view has to be filled is known only here, where its place in the order is.
+                if let taken, !taken.building.values.contains(where: history.isReady) { return taken }
+                var compiler = SnapshotCompiler(
+                    artifacts: artifacts, store: state.features, zones: zones, previous: taken ?? previous,
+                    isReady: history.isReady(view:version:))
+                return compiler.compile(active, retired: retired, isLenient: true) ?? previous
+            }
+            return (state, applier)
+        }
+        let state = recovered.state
+        self.state = state
+        applier = recovered.applier
+        recovery = recovered.outcome
         let waits = ShipWaits()
         let observer = CommitObserver(
-            applier: applier, waits: waits, clock: clock,
+            applier: recovered.applier, state: state, waits: waits, clock: clock,
             onState: { Self.journalChanged($0, journalState, telemetry, clock) },
             onEvents: { telemetry.metrics.observe($0, stage: $1, nowMicros: $2) },
             onGroup: { frames, bytes, _, sync in
@@ -117,8 +126,9 @@ final class ServiceCore: Sendable {
             })
         let journal = ServiceJournal(recovered.journal, observer: observer)
         self.journal = journal
-        ingest = IngestPipeline(
-            state: state, journal: journal, clock: clock, hashKey: recovered.hashKey, dedupe: recovered.dedupe)
+        let ingest = IngestPipeline(
+            state: state, journal: journal, clock: clock, hashKey: hashKey, dedupe: recovered.dedupe)
+        self.ingest = ingest
         corrector = Corrector(
             pipeline: ingest, journal: journal,
             events: StoredEvents(journal: journal, marks: state.marks, databaseURL: configuration.databaseURL))
@@ -137,65 +147,67 @@ final class ServiceCore: Sendable {
         let spans = MeasureSpans(state: state)
         let startup = StartupDefinitions(
             configuration: configuration, publisher: publisher, queries: queries, log: log, clock: clock)
-        shipper = Shipper(
+        let shipper = Shipper(
             state: state, journal: journal, configuration: configuration, clock: clock, waits: waits,
             spans: { spans.folds() },
             observe: { Self.shipperTold($0, telemetry, clock, startup) })
-        let shipper = shipper
+        self.shipper = shipper
         memory = MemoryKeeper(
             state: state, bytesMax: configuration.featuresMemoryBytesMax,
             shippedSeq: { shipper.shippedSeq })
+        snapshots = Snapshotter(
+            writer: MemoryWriter(
+                state: state, hashKey: hashKey, identities: { ingest.capture(partition: $0) },
+                links: { ingest.captureLinks() }),
+            journal: journal, configuration: configuration, clock: clock, telemetry: telemetry,
+            recovery: recovered.outcome, shippedSeq: { shipper.shippedSeq })
+        tellRecovery()
     }
 
-    /// What recovery gives.
-    private struct Recovered {
-        let journal: RecoveredJournal<PosixStorage>
-        let dedupe: DedupeTable
-        let hashKey: HashKey
-        let secret: [UInt8]
+    private func tellRecovery() {
+        for (seq, problem) in recovery.passedOver { observe(.snapshotPassedOver(seq: seq, problem: problem)) }
+        observe(
+            .recovered(
+                snapshotSeq: recovery.snapshotSeq ?? 0, frames: recovery.journal.framesReplayed,
+                nanoseconds: Int64(recovery.nanoseconds)))
     }
 
     private static func recover(
-        _ configuration: ServiceConfiguration, _ state: ServiceState, _ applier: Applier, _ clock: WallClock
-    ) throws(ServiceError) -> Recovered {
+        _ configuration: ServiceConfiguration, _ hashKey: HashKey, _ clock: WallClock,
+        _ makeState: @escaping () -> (ServiceState, Applier)
+    ) throws(ServiceError) -> RecoveredService {
         var options = JournalOptions()
         options.segmentBytes = configuration.journalSegmentBytes
         options.journalBytesMax = configuration.journalBytesMax
         options.lingerMicroseconds = configuration.journalLingerMicroseconds
-        var identities: [RecoveredIdentity] = []
-        var lastSeq: UInt64 = 0
         do {
-            let storage = try PosixStorage(path: configuration.dataDirectory + "/journal")
-            let secret = try secretKey(configuration)
-            let hashKey = HashKey(secret)
-            var dedupe = DedupeTable(
-                horizonMicros: Int64(configuration.dedupeHorizonDays) * 86_400_000_000, nowMicros: clock.now())
-            let journal = try JournalRecovery.open(storage, options: options) { (frame) throws(ReplayRefusal) in
-                applier.apply(seq: frame.seq, type: frame.type, payload: frame.payload, position: frame.position)
-                if let identity = RecoveredIdentity(frame, hashKey) { identities.append(identity) }
-                lastSeq = frame.seq
-            }
-            applier.finish(through: lastSeq)
-            for identity in identities { dedupe.add(identity) }
-            return Recovered(journal: journal, dedupe: dedupe, hashKey: hashKey, secret: secret)
+            return try ServiceRecovery(
+                storage: PosixStorage(path: configuration.dataDirectory + "/journal"), options: options,
+                hashKey: hashKey, horizonMicros: Int64(configuration.dedupeHorizonDays) * 86_400_000_000,
+                nowMicros: clock.now(), makeState: makeState
+            ).run()
+        } catch let error as ServiceError {
+            throw error
         } catch let error as JournalError {
             throw ServiceError("journal_\(error.code.rawValue)", "\(error)")
         } catch let error as StorageError {
             throw ServiceError("journal_storage", "\(error)")
-        } catch let error as FileError {
-            throw ServiceError("data_directory", error.message)
         } catch {
             throw ServiceError("journal", "\(error)")
         }
     }
 
     /// 16 random bytes kept beside the journal: the key of in-memory hashes and masks.
-    private static func secretKey(_ configuration: ServiceConfiguration) throws(FileError) -> [UInt8] {
+    private static func secretKey(_ configuration: ServiceConfiguration) throws(ServiceError) -> [UInt8] {
         let path = configuration.dataDirectory + "/hash.key"
-        if let known = try Files.read(path), known.count == 16 { return known }
-        let fresh = Randomness.bytes(16)
-        try Files.replace(path, with: fresh, mode: 0o600)
-        return fresh
+        do throws(FileError) {
+            if let known = try Files.read(path), known.count == 16 { return known }
+            let fresh = Randomness.bytes(16)
+            try Files.replace(path, with: fresh, mode: 0o600)
+            return fresh
+        } catch {
+            throw ServiceError("data_directory", error.message)
+        }
     }
 
     private static func journalChanged(
@@ -374,6 +386,7 @@ final class ServiceCore: Sendable {
                     detail: "decisions and ingest go on; definitions cannot be changed"))
         }
         found += shipper.degradations
+        found += snapshotDegradations()
         let unreadable = applier.unreadable.load(ordering: .relaxed)
         if unreadable > 0 {
             found.append(

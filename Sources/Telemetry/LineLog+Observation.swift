@@ -35,6 +35,29 @@ extension LineLog {
         switch observation {
         case .journalFailed(let number):
             write(.error, "journal not durable", at: micros, ["errno": .integer(Int64(number))])
+        case .recovered(let snapshotSeq, let frames, let nanoseconds):
+            write(
+                .info, "recovered", at: micros,
+                [
+                    "snapshot_seq": .integer(Int64(clamping: snapshotSeq)),
+                    "frames_replayed": .integer(Int64(clamping: frames)),
+                    "duration_ms": .double(Double(nanoseconds) / 1_000_000),
+                ])
+        case .snapshotTaken(let seq, let bytes, let nanoseconds):
+            write(
+                .info, "snapshot taken", at: micros,
+                [
+                    "seq": .integer(Int64(clamping: seq)), "bytes": .integer(bytes),
+                    "duration_ms": .double(Double(nanoseconds) / 1_000_000),
+                ])
+        case .snapshotPassedOver(let seq, let problem):
+            write(
+                .error, "snapshot passed over", at: micros,
+                ["seq": .integer(Int64(clamping: seq)), "problem": .text(problem)])
+        case .segmentsRecycled(let count, let firstSeq):
+            write(
+                .info, "segments recycled", at: micros,
+                ["count": .integer(Int64(count)), "first_seq": .integer(Int64(clamping: firstSeq))])
         case .shipFailed(let code): write(.warning, "ship failed", at: micros, ["code": .text(code)])
         case .unshippable(let table, let code):
             write(.warning, "row quarantined", at: micros, ["table": .text(table), "code": .text(code)])

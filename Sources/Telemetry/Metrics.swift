@@ -8,11 +8,13 @@ public final class Metrics: ObservationSink {
         case requests, requestSeconds, requestBytes, responseBytes
         case events, decisions, decisionSeconds, decisionsRefused
         case journalFrames, journalBytes, journalFlushSeconds, journalFailures
+        case recoverySeconds, recoveryFrames, snapshots, snapshotSeconds, snapshotBytes, segmentsRecycled
         case shippedRows, shipSeconds, shipFailures, unshippable, shipRewound, eventStageSeconds
         case sourceEvents, sourceWatermarkAge, sourceLag
         case databaseUp, breakerState, limitHits, denials, activations, failures, ready
         case connections, suspendedRequests, shipBacklog, shipLagSeconds, journalFree, entities, resident, jobs
         case featuresServed, featureAgeSeconds
+        case journalSegmentBytes, journalSegments, snapshotSeq, snapshotAgeSeconds
         case seriesOverflow
     }
 
@@ -129,6 +131,15 @@ public final class Metrics: ObservationSink {
     private func observeState(_ observation: Observation) {
         switch observation {
         case .journalFailed: series(.journalFailures).add(1)
+        case .recovered(_, let frames, let nanoseconds):
+            series(.recoverySeconds).record(nanoseconds: nanoseconds)
+            series(.recoveryFrames).add(Int64(clamping: frames))
+        case .snapshotTaken(_, let bytes, let nanoseconds):
+            series(.snapshots).add(1)
+            series(.snapshotSeconds).record(nanoseconds: nanoseconds)
+            series(.snapshotBytes).set(bytes)
+        case .snapshotPassedOver: series(.failures, Labels(first: "snapshot", second: "passed_over")).add(1)
+        case .segmentsRecycled(let count, _): series(.segmentsRecycled).add(Int64(count))
         case .shipFailed(let code): series(.shipFailures, Labels(first: code)).add(1)
         case .unshippable(let table, let code): series(.unshippable, Labels(first: table, second: code)).add(1)
         case .shipRewound(let frames): series(.shipRewound).add(Int64(frames))
@@ -165,6 +176,10 @@ extension Observation.Level {
         case .shipBacklogFrames: .shipBacklog
         case .shipLagSeconds: .shipLagSeconds
         case .journalFreeBytes: .journalFree
+        case .journalSegmentBytes: .journalSegmentBytes
+        case .journalSegments: .journalSegments
+        case .snapshotSeq: .snapshotSeq
+        case .snapshotAgeSeconds: .snapshotAgeSeconds
         case .entities: .entities
         case .residentBytes: .resident
         case .jobs: .jobs

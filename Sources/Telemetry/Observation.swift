@@ -15,6 +15,14 @@ public enum Observation: Sendable {
     case journalFlush(frames: Int, bytes: Int, nanoseconds: Int64)
     /// The journal could not be written; the daemon stops acknowledging.
     case journalFailed(errno: Int32)
+    /// Memory came back: from a snapshot (0: none), and by how many frames of the journal.
+    case recovered(snapshotSeq: UInt64, frames: UInt64, nanoseconds: Int64)
+    /// A snapshot of memory is durable.
+    case snapshotTaken(seq: UInt64, bytes: Int64, nanoseconds: Int64)
+    /// A snapshot could not be used at the start.
+    case snapshotPassedOver(seq: UInt64, problem: String)
+    /// Segments of the journal were removed; the first frame that is still there.
+    case segmentsRecycled(count: Int, firstSeq: UInt64)
     /// Rows reached PostgreSQL.
     case shipped(rows: Int, nanoseconds: Int64)
     /// A batch did not reach PostgreSQL; `code` is the SQLSTATE or `connection`.
@@ -104,6 +112,14 @@ public enum Observation: Sendable {
         case shipLagSeconds
         /// Free bytes where the journal is.
         case journalFreeBytes
+        /// Bytes of the journal's segments.
+        case journalSegmentBytes
+        /// Segments of the journal.
+        case journalSegments
+        /// Position of the newest snapshot; 0 for none.
+        case snapshotSeq
+        /// Seconds since the newest snapshot was taken.
+        case snapshotAgeSeconds
         /// Entities with features in memory.
         case entities
         /// Resident memory.

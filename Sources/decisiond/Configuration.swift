@@ -59,6 +59,17 @@ struct ConfigurationKey {
         .init(
             name: "journal_bytes_max", fallback: "68719476736",
             meaning: "Bytes of all segments; at it writes are refused with journal_full."),
+        .init(
+            name: "snapshot_interval_s", fallback: "300",
+            meaning: "Seconds between two snapshots of memory, if there is enough new; 0: never by time."),
+        .init(
+            name: "snapshot_frames", fallback: "1000000",
+            meaning: "Frames between two snapshots of memory; 0: never by number."),
+        .init(
+            name: "journal_retention_hours", fallback: "24",
+            meaning:
+                "Hours that a segment is kept once all of it is in PostgreSQL; PostgreSQL may go back this far in a failover."
+        ),
         .init(name: "journal_linger_us", fallback: "0", meaning: "Microseconds a group commit waits for company."),
         .init(
             name: "dedupe_horizon_days", fallback: "30",
@@ -184,6 +195,9 @@ struct ConfigurationReader {
         configuration.journalSegmentBytes = Int64(try integer("journal_segment_bytes", minimum: 65_536))
         configuration.journalBytesMax = Int64(try integer("journal_bytes_max", minimum: 65_536))
         configuration.journalLingerMicroseconds = UInt64(try integer("journal_linger_us"))
+        configuration.snapshotIntervalSeconds = try integer("snapshot_interval_s")
+        configuration.snapshotFrames = try integer("snapshot_frames")
+        configuration.journalRetentionHours = try integer("journal_retention_hours")
         configuration.dedupeHorizonDays = try integer("dedupe_horizon_days", minimum: 1)
         configuration.shipIntervalMilliseconds = try integer("ship_interval_ms", minimum: 1)
         configuration.shipBatchFramesMax = try integer("ship_batch_frames_max", minimum: 1)

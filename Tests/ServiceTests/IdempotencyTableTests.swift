@@ -7,13 +7,14 @@ import Testing
 @Suite struct IdempotencyTableTests {
     static let first = IdempotencyClaim(key: Hash128(high: 1, low: 1), payload: 10)
     static let other = IdempotencyClaim(key: Hash128(high: 1, low: 1), payload: 11)
-    static let position = JournalPosition(segment: 1, offset: 64)
+    static let effect = DurableEffect(
+        position: JournalPosition(segment: 1, offset: 64), id: RecordID(high: 1, low: 2))
     static let day = IdempotencyTable.horizonMicros
 
     static func brief(_ verdict: IdempotencyTable.Verdict) -> String {
         switch verdict {
         case .claimed: "claimed"
-        case .done(let position): "done \(position.segment).\(position.offset)"
+        case .done(let effect): "done \(effect.position.segment).\(effect.position.offset)"
         case .inFlight: "in flight"
         case .payloadDiffers: "payload differs"
         }
@@ -24,7 +25,7 @@ import Testing
         #expect(Self.brief(table.claim(Self.first, nowMicros: 0)) == "claimed")
         #expect(Self.brief(table.claim(Self.first, nowMicros: 1)) == "in flight")
         #expect(Self.brief(table.claim(Self.other, nowMicros: 1)) == "payload differs")
-        table.complete(Self.first, at: Self.position, atMicros: 0)
+        table.complete(Self.first, Self.effect, atMicros: 0)
         #expect(Self.brief(table.claim(Self.first, nowMicros: 2)) == "done 1.64")
         #expect(Self.brief(table.claim(Self.other, nowMicros: 2)) == "payload differs")
     }
@@ -39,14 +40,14 @@ import Testing
     @Test func aDurableEffectIsNotReleased() {
         let table = IdempotencyTable()
         _ = table.claim(Self.first, nowMicros: 0)
-        table.complete(Self.first, at: Self.position, atMicros: 0)
+        table.complete(Self.first, Self.effect, atMicros: 0)
         table.release(Self.first)
         #expect(Self.brief(table.claim(Self.first, nowMicros: 1)) == "done 1.64")
     }
 
     @Test func rebuiltFromTheJournal() {
         let table = IdempotencyTable()
-        table.complete(Self.first, at: Self.position, atMicros: 5)
+        table.complete(Self.first, Self.effect, atMicros: 5)
         #expect(Self.brief(table.claim(Self.first, nowMicros: 5 + Self.day)) == "done 1.64")
         #expect(Self.brief(table.claim(Self.first, nowMicros: 6 + Self.day)) == "claimed")
     }
@@ -54,7 +55,7 @@ import Testing
     @Test func expiresAfterADay() {
         let table = IdempotencyTable()
         _ = table.claim(Self.first, nowMicros: 100)
-        table.complete(Self.first, at: Self.position, atMicros: 100)
+        table.complete(Self.first, Self.effect, atMicros: 100)
         #expect(Self.brief(table.claim(Self.first, nowMicros: 100 + Self.day)) == "done 1.64")
         #expect(Self.brief(table.claim(Self.other, nowMicros: 101 + Self.day)) == "claimed")
     }
@@ -63,7 +64,7 @@ import Testing
     @Test func expiresWhenTheEffectIsLaterThanTheClaim() {
         let table = IdempotencyTable()
         _ = table.claim(Self.first, nowMicros: 100)
-        table.complete(Self.first, at: Self.position, atMicros: 150)
+        table.complete(Self.first, Self.effect, atMicros: 150)
         #expect(Self.brief(table.claim(Self.first, nowMicros: 150 + Self.day)) == "done 1.64")
         #expect(Self.brief(table.claim(Self.other, nowMicros: 151 + 2 * Self.day)) == "claimed")
     }

@@ -76,7 +76,10 @@ private let everything: [Observation] =
         .sourceLag(source: "/s", watermarkAgeMilliseconds: 1_500, p50Milliseconds: 2, p99Milliseconds: 30),
         .breaker(endpoint: "m", state: .open), .limitHit(name: "body_bytes"), .denied(code: "no_key"),
         .activated(kind: "Model", name: "m", version: 3), .failure(component: "ship", code: "poison"),
-        .features(view: "v", served: 3, medianAgeSeconds: 60), .lifecycle(.ready),
+        .recovered(snapshotSeq: 5, frames: 3, nanoseconds: 9), .snapshotTaken(seq: 8, bytes: 100, nanoseconds: 9),
+        .snapshotPassedOver(seq: 8, problem: "part dedupe: a block does not check"),
+        .segmentsRecycled(count: 2, firstSeq: 4), .features(view: "v", served: 3, medianAgeSeconds: 60),
+        .lifecycle(.ready),
     ] + Observation.Level.allCases.map { .level($0, 7) }
 
 struct MetricsTests {

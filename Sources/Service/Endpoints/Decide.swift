@@ -188,12 +188,12 @@ extension ServiceHandler {
         switch service.state.idempotency.claim(claim, nowMicros: service.clock.now()) {
         case .claimed: return false
         case .payloadDiffers: throw Self.payloadDiffers
-        case .done(let position):
-            respond(responder, try decisionAnswer(at: position, route), route, at: position)
+        case .done(let effect):
+            try answerAgain(effect, route, responder)
             return true
         case .inFlight:
-            waitForClaim(claim, route, responder, until: options.deadlineNanoseconds) { position throws(Problem) in
-                try self.decisionAnswer(at: position, route)
+            waitForClaim(claim, responder, until: options.deadlineNanoseconds) { effect throws(Problem) in
+                try self.answerAgain(effect, route, responder)
             }
             return true
         }
@@ -204,15 +204,15 @@ extension ServiceHandler {
 
     /// Waits on a bulk thread until the first request with the key is durable, then answers from it.
     func waitForClaim(
-        _ claim: IdempotencyClaim, _ route: RequestRoute, _ responder: Responder, until deadline: UInt64,
-        _ answer: @escaping @Sendable (JournalPosition) throws(Problem) -> Response
+        _ claim: IdempotencyClaim, _ responder: Responder, until deadline: UInt64,
+        _ answer: @escaping @Sendable (DurableEffect) throws(Problem) -> Void
     ) {
         let service = service
         let isQueued = service.bulk.submit {
             while MonotonicClock.nanoseconds() < deadline {
-                if case .done(let position) = service.state.idempotency.claim(claim, nowMicros: service.clock.now()) {
+                if case .done(let effect) = service.state.idempotency.claim(claim, nowMicros: service.clock.now()) {
                     do throws(Problem) {
-                        self.respond(responder, try answer(position), route, at: position)
+                        try answer(effect)
                     } catch {
                         responder.respond(error.response)
                     }

@@ -59,7 +59,7 @@ extension ServiceHandler {
 
     /// A record that is not shipped yet is read from the journal, else from PostgreSQL.
     func find(_ id: RecordID, _ connection: PostgresConnection?) throws(Problem) -> FoundRecord {
-        if let position = service.state.records.position(id) { return try record(at: position) }
+        if let position = service.state.records.position(id), let found = try record(at: position) { return found }
         guard let connection else { throw Problem.needsPostgres }
         do {
             let rows = try connection.query(ServiceStatements.record, [.uuid(id.uint128)])
@@ -85,22 +85,36 @@ extension ServiceHandler {
         return bytes.map { FoundRecord(bytes: $0, seq: UInt64(seq), isFromPostgres: true) }
     }
 
-    /// Reads the record of a decision frame in the journal.
-    func record(at position: JournalPosition) throws(Problem) -> FoundRecord {
+    /// Reads the record of a decision frame in the journal; nil when its segment is recycled, since PostgreSQL has it.
+    func record(at position: JournalPosition) throws(Problem) -> FoundRecord? {
         do {
             let frame = try service.journal.readFrame(at: position)
             let bytes = try frame.payload.withUnsafeBytes { bytes throws(FrameError) in
                 [UInt8](try DecisionFrame.decode(bytes).record)
             }
             return FoundRecord(bytes: bytes, seq: frame.seq, isFromPostgres: false)
+        } catch let error as JournalError where error.code == .segmentRemoved {
+            return nil
         } catch {
             throw Problem(503, "journal_unreadable", "The record's frame cannot be read.", retryAfter: 5)
         }
     }
 
+    /// Answers with what a durable decision gave: from the journal, or from PostgreSQL once its segment is recycled.
+    func answerAgain(_ effect: DurableEffect, _ route: RequestRoute, _ responder: Responder) throws(Problem) {
+        if let record = try record(at: effect.position) {
+            respond(responder, try decisionAnswer(record, route), route, at: record.seq)
+            return
+        }
+        service.query(responder) { (connection) throws(Problem) in
+            (try self.decisionAnswer(try self.find(effect.id, connection), route), [])
+        } answer: { response, _ in
+            responder.respond(response)
+        }
+    }
+
     /// The answer that a durable decision gave, as this caller may see it.
-    func decisionAnswer(at position: JournalPosition, _ route: RequestRoute) throws(Problem) -> Response {
-        let record = try record(at: position)
+    private func decisionAnswer(_ record: FoundRecord, _ route: RequestRoute) throws(Problem) -> Response {
         guard let tree = try? JSONTree(parsing: record.bytes) else {
             throw Problem(503, "journal_unreadable", "The record does not parse.")
         }
@@ -119,7 +133,7 @@ extension ServiceHandler {
         return Response.json(200, JSONTree.object(members).bytes)
     }
 
-    private func outcomes(of id: RecordID, _ connection: PostgresConnection?) throws(Problem) -> [JSONTree] {
+    func outcomes(of id: RecordID, _ connection: PostgresConnection?) throws(Problem) -> [JSONTree] {
         var seen: Set<String> = []
         var trees: [JSONTree] = []
         for outcome in service.state.records.outcomes(id) {

@@ -35,20 +35,20 @@ extension ServiceHandler {
         }
         route.ack.setDeadline(request)
         let outcome = try readOutcome(request)
-        if let position = service.state.records.position(decisionID) {
-            try authorize(route, record: try record(at: position))
+        if let position = service.state.records.position(decisionID), let found = try record(at: position) {
+            try authorize(route, record: found)
         }
         let claim = try claim(request, route)
         if let claim {
             switch service.state.idempotency.claim(claim, nowMicros: service.clock.now()) {
             case .claimed: break
             case .payloadDiffers: throw Self.payloadDiffers
-            case .done(let position):
-                respond(responder, try outcomeAnswer(at: position), route, at: position)
+            case .done(let effect):
+                try answerAgain(effect, outcomeOf: decisionID, route, responder)
                 return
             case .inFlight:
-                waitForClaim(claim, route, responder, until: request.deadlineNanoseconds) { position throws(Problem) in
-                    try self.outcomeAnswer(at: position)
+                waitForClaim(claim, responder, until: request.deadlineNanoseconds) { effect throws(Problem) in
+                    try self.answerAgain(effect, outcomeOf: decisionID, route, responder)
                 }
                 return
             }
@@ -142,13 +142,36 @@ extension ServiceHandler {
         }
     }
 
-    private func outcomeAnswer(at position: JournalPosition) throws(Problem) -> Response {
+    /// Answers with the outcome that stands: from the journal, or from PostgreSQL once its segment is recycled.
+    private func answerAgain(
+        _ effect: DurableEffect, outcomeOf decisionID: RecordID, _ route: RequestRoute, _ responder: Responder
+    ) throws(Problem) {
+        if let (body, seq) = try outcome(at: effect.position) {
+            respond(responder, Response.json(201, body), route, at: seq)
+            return
+        }
+        service.query(responder) { (connection) throws(Problem) in
+            guard connection != nil else { throw Problem.needsPostgres }
+            let outcomes = try self.outcomes(of: decisionID, connection)
+            guard let outcome = outcomes.first(where: { $0["id"]?.string == effect.id.text }) else {
+                throw Problem(410, "outcome_gone", "The first request's outcome is not kept any more.")
+            }
+            return (Response.json(201, outcome.bytes), [])
+        } answer: { response, _ in
+            responder.respond(response)
+        }
+    }
+
+    /// The outcome of a frame in the journal; nil when its segment is recycled.
+    private func outcome(at position: JournalPosition) throws(Problem) -> (body: [UInt8], seq: UInt64)? {
         do {
             let frame = try service.journal.readFrame(at: position)
             let outcome = try frame.payload.withUnsafeBytes { bytes throws(FrameError) in
                 try OutcomeFrame.decode(bytes)
             }
-            return Response.json(201, outcome.body)
+            return (outcome.body, frame.seq)
+        } catch let error as JournalError where error.code == .segmentRemoved {
+            return nil
         } catch {
             throw Problem(503, "journal_unreadable", "The outcome's frame cannot be read.", retryAfter: 5)
         }

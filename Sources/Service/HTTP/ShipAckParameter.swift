@@ -61,15 +61,11 @@ struct AckParameters: Sendable {
 }
 
 extension ServiceHandler {
-    /// Sends the answer of an effect that is durable already, with `ack=postgres` once PostgreSQL has its frame.
-    func respond(_ responder: Responder, _ response: Response, _ route: RequestRoute, at position: JournalPosition) {
+    /// Sends the answer of an effect that is durable already, with `ack=postgres` once PostgreSQL has its frame. A frame that
+    /// is not in the journal any more was shipped before: its answer needs none of this.
+    func respond(_ responder: Responder, _ response: Response, _ route: RequestRoute, at seq: UInt64) {
         guard let ack = route.ack.shipAck else {
             responder.respond(response)
-            return
-        }
-        guard let seq = try? service.journal.readFrame(at: position).seq else {
-            responder.respond(
-                Problem(503, "journal_unreadable", "The frame cannot be read.", retryAfter: 5).response)
             return
         }
         _ = route.ack.oneBatch()

@@ -213,7 +213,9 @@ final class Corrector: Sendable {
                 batch.add(type: FrameType.correction.rawValue, payload: Self.frame(correction, event))
             }
             IngestPipeline.add(wave.refused.map(\.frame), duplicates, now, to: batch)
+            pipeline.send(pending, in: batch, &dedupe)
             guard case .refused(let reason) = journal.append(batch) else { return nil }
+            dedupe.reservations.cancel(pending.ticket)
             for link in pending.links { dedupe.unlink(link) }
             for identity in pending.reserved { dedupe.release(identity) }
             return reason

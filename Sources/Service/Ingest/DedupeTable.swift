@@ -1,21 +1,14 @@
 import JSON
+import Journal
 
 /// Which (source, id) pairs were accepted within the dedupe horizon, and the hash of what each said.
 ///
 /// It also knows the journal position of each accepted pair, and which correction stands in the place of a corrected one.
 ///
-/// Two generations of flat open addressing; the older is dropped whole once the younger is a horizon old, so an entry is
-/// remembered for at least one horizon of ingest time and at most two. Rebuilt from the journal at start.
+/// Partitioned by the hash: growing or capturing one partition never touches the others. Rebuilt from a snapshot and the
+/// journal at start.
 struct DedupeTable: Sendable {
-    /// What is known of a pair.
-    enum Verdict: Equatable, Sendable {
-        /// Never seen within the horizon: reserved by this call.
-        case new
-        /// Accepted before with the same content.
-        case duplicate
-        /// Accepted before with other content; the first stays.
-        case contentDiffers
-    }
+    typealias Verdict = DedupePartition.Verdict
 
     /// What stands in the place of a pair: its own event, or the latest correction of it.
     struct Current: Equatable, Sendable {
@@ -30,6 +23,96 @@ struct DedupeTable: Sendable {
         let target: Hash128
         let superseded: Hash128
         let correction: Hash128
+    }
+
+    /// Partitions; a power of two.
+    static let partitionCount = 64
+
+    private(set) var partitions: [DedupePartition]
+    /// Identities on their way to the disk.
+    var reservations = Reservations()
+    /// How long, in microseconds of ingest time, a pair is remembered at least.
+    let horizonMicros: Int64
+
+    init(horizonMicros: Int64, nowMicros: Int64) {
+        self.horizonMicros = horizonMicros
+        partitions = (0..<Self.partitionCount).map { _ in DedupePartition(startMicros: nowMicros) }
+    }
+
+    /// The partition of a pair. Its slot inside follows from the low word.
+    @inline(__always)
+    static func partition(of key: Hash128) -> Int { Int(truncatingIfNeeded: key.high >> 58) }
+
+    /// Pairs remembered.
+    var count: Int { partitions.reduce(0) { $0 + $1.count } }
+
+    /// Looks the pair up and reserves it when it is new.
+    mutating func admit(_ key: Hash128, content: UInt64, nowMicros: Int64) -> DedupePartition.Verdict {
+        partitions[Self.partition(of: key)].admit(
+            key, content: content, nowMicros: nowMicros, horizonMicros: horizonMicros)
+    }
+
+    /// Takes back a reservation whose frame never reached the journal.
+    mutating func release(_ key: Hash128) {
+        partitions[Self.partition(of: key)].release(key)
+    }
+
+    /// Looks the pair up without reserving it.
+    func verdict(_ key: Hash128, content: UInt64) -> Verdict {
+        partitions[Self.partition(of: key)].verdict(key, content: content)
+    }
+
+    /// Notes where the frame of a reserved pair stands.
+    mutating func settle(_ key: Hash128, seq: UInt64) {
+        partitions[Self.partition(of: key)].settle(key, seq: seq)
+    }
+
+    /// What stands in the place of a pair; nil when the pair is not remembered.
+    func current(_ key: Hash128) -> Current? {
+        var key = key
+        while let next = partitions[Self.partition(of: key)].successor(of: key) { key = next }
+        return partitions[Self.partition(of: key)].current(key)
+    }
+
+    /// Puts a reserved correction in the place of what it supersedes.
+    mutating func link(_ link: Link) {
+        partitions[Self.partition(of: link.superseded)].put(link.correction, after: link.superseded)
+    }
+
+    /// Shortens the way from a correction's target to it, once it is durable: an event may be corrected very often.
+    mutating func shorten(_ link: Link) {
+        partitions[Self.partition(of: link.target)].put(link.correction, after: link.target)
+    }
+
+    /// Takes back a link whose frame never reached the journal.
+    mutating func unlink(_ link: Link) {
+        partitions[Self.partition(of: link.superseded)].removeSuccessor(of: link.superseded)
+    }
+
+    /// Puts a saved link back. One that would close a circle is nothing that was ever written, and is left out.
+    mutating func restore(link key: Hash128, to successor: Hash128) {
+        var end = successor
+        while let next = partitions[Self.partition(of: end)].successor(of: end), end != key { end = next }
+        if end != key { partitions[Self.partition(of: key)].put(successor, after: key) }
+    }
+
+    /// Puts a saved partition's generation back.
+    mutating func restore(_ number: Int, _ generation: DedupePartition.Saved) {
+        partitions[number].restore(generation)
+    }
+}
+
+/// The pairs of one partition: two generations of flat open addressing. The older is dropped whole once the younger is a
+/// horizon old, so an entry is remembered for at least one horizon of ingest time and at most two.
+struct DedupePartition: Sendable {
+    /// What is known of a pair.
+    enum Verdict: Equatable, Sendable {
+        /// Never seen within the horizon: reserved by this call.
+        case new
+        /// Accepted before with the same content.
+        case duplicate
+        /// Accepted before with other content; the first stays.
+        case contentDiffers
     }
 
     private struct Generation: Sendable {
@@ -103,21 +186,18 @@ struct DedupeTable: Sendable {
 
     private var young: Generation
     private var old: Generation?
-    /// How long, in microseconds of ingest time, a pair is remembered at least.
-    let horizonMicros: Int64
-    private static let initialCapacity = 1 << 12
+    private static let initialCapacity = 1 << 6
 
-    init(horizonMicros: Int64, nowMicros: Int64) {
-        self.horizonMicros = horizonMicros
-        young = Generation(capacity: Self.initialCapacity, startMicros: nowMicros)
+    init(startMicros: Int64) {
+        young = Generation(capacity: Self.initialCapacity, startMicros: startMicros)
     }
 
     /// Pairs remembered.
     var count: Int { young.count + (old?.count ?? 0) }
 
     /// Looks the pair up and reserves it when it is new.
-    mutating func admit(_ key: Hash128, content: UInt64, nowMicros: Int64) -> Verdict {
-        rotate(nowMicros)
+    mutating func admit(_ key: Hash128, content: UInt64, nowMicros: Int64, horizonMicros: Int64) -> Verdict {
+        rotate(nowMicros, horizonMicros)
         let verdict = verdict(key, content: content)
         if verdict == .new { young.insert(Self.nonzero(key), content) }
         return verdict
@@ -146,30 +226,37 @@ struct DedupeTable: Sendable {
         }
     }
 
-    /// What stands in the place of a pair; nil when the pair is not remembered.
-    func current(_ key: Hash128) -> Current? {
-        var key = Self.nonzero(key)
-        while let next = young.successors[key] ?? old?.successors[key] { key = next }
+    /// The pair itself, whatever stands in its place; nil when it is not remembered.
+    func current(_ key: Hash128) -> DedupeTable.Current? {
+        let key = Self.nonzero(key)
         let (index, isPresent) = young.slot(of: key)
-        if isPresent { return Current(identity: key, seq: young.seqs[index] == 0 ? nil : young.seqs[index]) }
+        if isPresent { return .init(identity: key, seq: young.seqs[index] == 0 ? nil : young.seqs[index]) }
         guard let old, case (let place, true) = old.slot(of: key) else { return nil }
-        return Current(identity: key, seq: old.seqs[place] == 0 ? nil : old.seqs[place])
+        return .init(identity: key, seq: old.seqs[place] == 0 ? nil : old.seqs[place])
     }
 
-    /// Puts a reserved correction in the place of what it supersedes.
-    mutating func link(_ link: Link) {
-        young.successors[Self.nonzero(link.superseded)] = Self.nonzero(link.correction)
+    /// What stands in the place of a pair; nil when it stands itself.
+    func successor(of key: Hash128) -> Hash128? {
+        let key = Self.nonzero(key)
+        return young.successors[key] ?? old?.successors[key]
     }
 
-    /// Shortens the way from a correction's target to it, once it is durable: an event may be corrected very often.
-    mutating func shorten(_ link: Link) {
-        young.successors[Self.nonzero(link.target)] = Self.nonzero(link.correction)
+    /// Notes what stands in the place of a pair.
+    mutating func put(_ successor: Hash128, after key: Hash128) {
+        young.successors[Self.nonzero(key)] = Self.nonzero(successor)
     }
 
-    /// Takes back a link whose frame never reached the journal.
-    mutating func unlink(_ link: Link) {
-        young.successors[Self.nonzero(link.superseded)] = nil
-        old?.successors[Self.nonzero(link.superseded)] = nil
+    /// Forgets it.
+    mutating func removeSuccessor(of key: Hash128) {
+        young.successors[Self.nonzero(key)] = nil
+        old?.successors[Self.nonzero(key)] = nil
+    }
+
+    /// Every pair that something stands in the place of, and what.
+    var successors: [(key: Hash128, successor: Hash128)] {
+        var all = old?.successors ?? [:]
+        all.merge(young.successors) { $1 }
+        return all.map { ($0.key, $0.value) }
     }
 
     /// Takes back a reservation whose frame never reached the journal.
@@ -179,7 +266,7 @@ struct DedupeTable: Sendable {
         old?.remove(Self.nonzero(key))
     }
 
-    private mutating func rotate(_ nowMicros: Int64) {
+    private mutating func rotate(_ nowMicros: Int64, _ horizonMicros: Int64) {
         guard nowMicros - young.startMicros >= horizonMicros else { return }
         // After a long silence even the younger generation is past the horizon.
         old = nowMicros - young.startMicros >= 2 * horizonMicros ? nil : young
@@ -188,5 +275,62 @@ struct DedupeTable: Sendable {
 
     private static func nonzero(_ key: Hash128) -> Hash128 {
         key.high == 0 && key.low == 0 ? Hash128(high: 0, low: 1) : key
+    }
+
+    // MARK: Saved state
+
+    /// One accepted pair.
+    struct Pair: Sendable {
+        let key: Hash128
+        let content: UInt64
+        let seq: UInt64
+    }
+
+    /// One generation, or a piece of one, as a snapshot holds it.
+    struct Saved: Sendable {
+        let isOld: Bool
+        let startMicros: Int64
+        /// Pairs in the whole generation, for the size of its table.
+        let total: Int
+        var pairs: [Pair]
+    }
+
+    /// The generations, older first, without the pairs of `excluded`, in pieces of at most `pieceMax` pairs. A
+    /// generation without pairs is one empty piece: its start counts.
+    func saved(excluding excluded: Set<Hash128>, pieceMax: Int, _ body: (Saved) throws(StorageError) -> Void)
+        throws(StorageError)
+    {
+        for (generation, isOld) in [(old, true), (young, false)] {
+            guard let generation else { continue }
+            var piece = Saved(isOld: isOld, startMicros: generation.startMicros, total: generation.count, pairs: [])
+            for (index, key) in generation.keys.enumerated() where key.high != 0 || key.low != 0 {
+                if excluded.contains(key) { continue }
+                piece.pairs.append(Pair(key: key, content: generation.contents[index], seq: generation.seqs[index]))
+                if piece.pairs.count == pieceMax {
+                    try body(piece)
+                    piece.pairs.removeAll(keepingCapacity: true)
+                }
+            }
+            if !piece.pairs.isEmpty || generation.count <= pieceMax { try body(piece) }
+        }
+    }
+
+    /// Puts a piece back.
+    mutating func restore(_ piece: Saved) {
+        var generation =
+            (piece.isOld ? old : young.startMicros == piece.startMicros && young.count > 0 ? young : nil)
+            ?? Generation(capacity: Self.capacity(for: piece), startMicros: piece.startMicros)
+        // Neither generation keeps a reference while the other is filled, so that filling copies nothing.
+        if piece.isOld { old = nil } else { young = Generation(capacity: 1, startMicros: 0) }
+        for pair in piece.pairs { generation.insert(Self.nonzero(pair.key), pair.content, seq: pair.seq) }
+        if piece.isOld { old = generation } else { young = generation }
+    }
+
+    /// What the generation will need, as far as this piece can be believed: a count in a file is no reason to take memory.
+    private static func capacity(for piece: Saved) -> Int {
+        let pairs = min(max(piece.total, piece.pairs.count), 8 * piece.pairs.count)
+        var capacity = initialCapacity
+        while (pairs + 1) * 10 > capacity * 7 { capacity *= 2 }
+        return capacity
     }
 }

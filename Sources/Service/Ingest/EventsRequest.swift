@@ -11,6 +11,8 @@ final class SliceAck: PendingAck, @unchecked Sendable {
     private let number: Int
     /// Identities that this slice has reserved; their frames come first in its batch, in this order.
     var reserved: [Hash128] = []
+    /// Its place among the slices that passed the gate; 0 when it has reserved nothing.
+    var ticket: UInt64 = 0
     /// For corrections: what each of them supersedes.
     var links: [DedupeTable.Link] = []
     /// What became of its events.
@@ -21,8 +23,11 @@ final class SliceAck: PendingAck, @unchecked Sendable {
         self.number = number
     }
 
-    override func settled(firstSeq: UInt64) {
+    override func applied(firstSeq: UInt64) {
         request.pipeline.settle(self, firstSeq: firstSeq)
+    }
+
+    override func settled() {
         request.onOutcomes(tally)
     }
 

@@ -67,6 +67,7 @@ final class IngestPipeline: Sendable {
         gate.withLock { dedupe in
             for link in slice.links { dedupe.unlink(link) }
             for identity in slice.reserved { dedupe.release(identity) }
+            dedupe.reservations.cancel(slice.ticket)
         }
     }
 
@@ -85,6 +86,32 @@ final class IngestPipeline: Sendable {
             }
             for slice in slices { slice.write(into: &dedupe) }
             return body(&dedupe)
+        }
+    }
+
+    /// Gives a slice its ticket, before its batch is appended: under the gate.
+    func send(_ slice: SliceAck, in batch: FrameBatch, _ dedupe: inout DedupeTable) {
+        slice.ticket = dedupe.reservations.send(
+            slice.reserved, applied: state.appliedTicket.load(ordering: .acquiring))
+        batch.token = slice.ticket
+    }
+
+    /// One partition of the identities, and which of them are reserved for frames that are not applied yet.
+    func capture(partition: Int) -> (partition: DedupePartition, reserved: Set<Hash128>) {
+        // Loaded first: what is applied by now has been settled, and is written into the table by passing the gate.
+        let applied = state.appliedTicket.load(ordering: .acquiring)
+        return withDedupe { dedupe in
+            (dedupe.partitions[partition], dedupe.reservations.pending(after: applied, partition: partition))
+        }
+    }
+
+    /// Which corrections stand in the place of which events, those on their way to the disk left out. Called while no
+    /// frame is being applied.
+    func captureLinks() -> [(key: Hash128, successor: Hash128)] {
+        let applied = state.appliedTicket.load(ordering: .acquiring)
+        return withDedupe { dedupe in
+            let pending = dedupe.reservations.pending(after: applied)
+            return dedupe.partitions.flatMap(\.successors).filter { !pending.contains($0.successor) }
         }
     }
 
@@ -190,8 +217,10 @@ final class IngestPipeline: Sendable {
             pending.tally = tally
             Self.add(refused, duplicates, now, to: batch)
             pending.reserved = reserved
+            send(pending, in: batch, &dedupe)
             if case .refused(let reason) = journal.append(batch) {
                 for identity in reserved { dedupe.release(identity) }
+                dedupe.reservations.cancel(pending.ticket)
                 return reason
             }
             return nil

@@ -75,6 +75,21 @@ public struct JournalReport: Sendable {
             let frames = segment.frames.map { "\($0)" } ?? "?"
             lines.append("\(segment.name) seq \(segment.firstSeq)..\(last) frames \(frames) bytes \(segment.fileBytes)")
         }
+        for snapshot in inspection.snapshots {
+            guard let summary = snapshot.summary else {
+                lines.append("snapshot seq \(snapshot.seq)" + (snapshot.problem.map { " PROBLEM \($0)" } ?? ""))
+                continue
+            }
+            lines.append("\(summary.name) seq \(snapshot.seq) bytes \(summary.fileBytes)")
+            // Shards are many and alike: one line stands for all of them.
+            let shards = summary.parts.filter { SnapshotPart.named($0.name)?.part == .features }
+            for part in summary.parts where SnapshotPart.named(part.name)?.part != .features {
+                lines.append("  part \(part.name) position \(part.position) bytes \(part.bytes)")
+            }
+            let last = shards.map(\.position).max() ?? 0
+            lines.append(
+                "  part features/0..\(shards.count - 1) position \(last) bytes \(shards.reduce(0) { $0 + $1.bytes })")
+        }
         if inspection.tornBytes > 0 {
             lines.append("torn tail of \(inspection.tornBytes) bytes, cut at the next start")
         }
@@ -83,6 +98,7 @@ public struct JournalReport: Sendable {
             return JournalReport(lines: lines + ["PROBLEM there is no segment in \(directory)"], isSound: false)
         }
         if verifies && inspection.firstProblem == nil { lines.append("every frame checks") }
-        return JournalReport(lines: lines, isSound: inspection.firstProblem == nil)
+        let isSound = inspection.firstProblem == nil && inspection.snapshots.allSatisfy { $0.problem == nil }
+        return JournalReport(lines: lines, isSound: isSound)
     }
 }

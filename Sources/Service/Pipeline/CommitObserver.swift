@@ -13,8 +13,12 @@ class PendingAck: @unchecked Sendable {
     /// Whom `ack=postgres` makes wait until the shipper has committed the batch; set before the append.
     var shipAck: ShipAck?
 
+    /// The batch is durable and applied, and memory is not captured before this returns. Called for batches that have a
+    /// token only.
+    func applied(firstSeq: UInt64) {}
+
     /// The batch is durable and applied, whoever still waits. Journal thread only.
-    func settled(firstSeq: UInt64) {}
+    func settled() {}
 
     /// The batch is durable and applied, and its caller may be told.
     ///
@@ -30,6 +34,7 @@ class PendingAck: @unchecked Sendable {
 /// Told by the journal what became durable: applies it, then answers everybody who waited.
 final class CommitObserver: JournalObserver {
     private let applier: Applier
+    private let state: ServiceState
     private let waits: ShipWaits
     private let clock: WallClock
     private let onState: @Sendable (JournalState) -> Void
@@ -39,7 +44,8 @@ final class CommitObserver: JournalObserver {
     private let onEvents: @Sendable (_ runs: [IngestRun], _ stage: Observation.Stage, _ nowMicros: Int64) -> Void
 
     init(
-        applier: Applier, waits: ShipWaits, clock: WallClock, onState: @escaping @Sendable (JournalState) -> Void,
+        applier: Applier, state: ServiceState, waits: ShipWaits, clock: WallClock,
+        onState: @escaping @Sendable (JournalState) -> Void,
         onEvents:
             @escaping @Sendable (_ runs: [IngestRun], _ stage: Observation.Stage, _ nowMicros: Int64) -> Void,
         onGroup:
@@ -47,6 +53,7 @@ final class CommitObserver: JournalObserver {
             Void
     ) {
         self.applier = applier
+        self.state = state
         self.waits = waits
         self.clock = clock
         self.onEvents = onEvents
@@ -58,12 +65,7 @@ final class CommitObserver: JournalObserver {
     func groupDurable(_ group: DurableGroup) {
         let durableMicros = clock.now()
         var answers = ResponseBatch()
-        for durable in group {
-            for frame in durable {
-                applier.apply(seq: frame.seq, type: frame.type, payload: frame.payload, position: frame.position)
-            }
-        }
-        if group.frameCount > 0 { applier.finish(through: group.firstSeq + UInt64(group.frameCount) - 1) }
+        apply(group)
         let runs = applier.takeIngestRuns()
         if !runs.isEmpty {
             onEvents(runs, .durable, durableMicros)
@@ -71,7 +73,7 @@ final class CommitObserver: JournalObserver {
         }
         for durable in group {
             guard let pending = durable.batch.context as? PendingAck else { continue }
-            pending.settled(firstSeq: durable.firstSeq)
+            pending.settled()
             if let ack = pending.shipAck {
                 ack.batchDurable()
                 let lastSeq = durable.firstSeq + UInt64(durable.batch.frameCount) - 1
@@ -82,6 +84,24 @@ final class CommitObserver: JournalObserver {
         }
         answers.send()
         onGroup(group.frameCount, group.byteCount, group.writeNanoseconds, group.syncNanoseconds)
+    }
+
+    private func apply(_ group: DurableGroup) {
+        guard group.frameCount > 0 else { return }
+        state.applying.withLock { _ in
+            var ticket: UInt64 = 0
+            for durable in group {
+                ticket = max(ticket, durable.batch.token)
+                for frame in durable {
+                    applier.apply(seq: frame.seq, type: frame.type, payload: frame.payload, position: frame.position)
+                }
+            }
+            for durable in group where durable.batch.token > 0 {
+                (durable.batch.context as? PendingAck)?.applied(firstSeq: durable.firstSeq)
+            }
+            applier.finish(through: group.firstSeq + UInt64(group.frameCount) - 1)
+            if ticket > 0 { state.appliedTicket.store(ticket, ordering: .releasing) }
+        }
     }
 
     func batchesAbandoned(_ batches: ArraySlice<FrameBatch>, reason: AppendRefusal) {

@@ -80,6 +80,9 @@ final class Applier: @unchecked Sendable {
         return ingestRuns
     }
 
+    /// Puts restored definitions in force, before anything that refers to them is restored.
+    func definitionsRestored() { refresh() }
+
     private func refresh() {
         isStale = false
         current = compile(state.history, current)
@@ -148,7 +151,8 @@ final class Applier: @unchecked Sendable {
         state.decisionsApplied.wrappingAdd(1, ordering: .relaxed)
         state.records.add(frame.id, at: position, seq: seq)
         if let claim = frame.claim {
-            state.idempotency.complete(claim, at: position, atMicros: frame.decidedMicros)
+            state.idempotency.complete(
+                claim, DurableEffect(position: position, id: frame.id), atMicros: frame.decidedMicros)
         }
         guard !current.decisionMeasures.isEmpty else { return }
         let record = try frame.head(parser, &recordHead)
@@ -159,7 +163,10 @@ final class Applier: @unchecked Sendable {
 
     private func applyOutcome(_ frame: OutcomeFrame, seq: UInt64, position: JournalPosition) throws(FrameError) {
         state.records.add(frame, seq: seq)
-        if let claim = frame.claim { state.idempotency.complete(claim, at: position, atMicros: frame.atMicros) }
+        if let claim = frame.claim {
+            state.idempotency.complete(
+                claim, DurableEffect(position: position, id: frame.id), atMicros: frame.atMicros)
+        }
     }
 
     private func applyActivation(_ frame: ActivationFrame, seq: UInt64) throws(FrameError) {

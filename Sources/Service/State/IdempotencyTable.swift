@@ -2,6 +2,14 @@ import JSON
 import Journal
 import Synchronization
 
+/// What a claim of an `Idempotency-Key` led to: the frame in the journal, and the id by which PostgreSQL knows it once the
+/// frame's segment is recycled.
+struct DurableEffect: Sendable, Equatable {
+    let position: JournalPosition
+    /// Of the DecisionRecord or the outcome.
+    let id: RecordID
+}
+
 /// Claims of `Idempotency-Key` within the last day, by hash of (principal, operation, key).
 ///
 /// A claim is made before its frame is appended; a second request with the same key waits for the first one's frame and
@@ -11,27 +19,27 @@ final class IdempotencyTable: Sendable {
     enum Verdict: Sendable {
         /// Nobody used it: it is claimed by this call.
         case claimed
-        /// Its effect is durable: the frame lies here.
-        case done(JournalPosition)
+        /// Its effect is durable.
+        case done(DurableEffect)
         /// Its effect is on the way to the disk.
         case inFlight
         /// It was used with another payload.
         case payloadDiffers
     }
 
-    private struct Entry: Sendable {
+    struct Entry: Sendable {
         let payload: UInt64
-        var position: JournalPosition?
+        var effect: DurableEffect?
         let atMicros: Int64
     }
 
-    private struct State: Sendable {
+    struct State: Sendable {
         var entries: [Hash128: Entry] = [:]
         var order: [(key: Hash128, atMicros: Int64)] = []
         var head = 0
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
     /// How long a key is remembered [microseconds]: 24 hours.
     static let horizonMicros: Int64 = 86_400_000_000
 
@@ -40,27 +48,27 @@ final class IdempotencyTable: Sendable {
         state.withLock { state in
             Self.expire(&state, nowMicros)
             guard let entry = state.entries[claim.key] else {
-                state.entries[claim.key] = Entry(payload: claim.payload, position: nil, atMicros: nowMicros)
+                state.entries[claim.key] = Entry(payload: claim.payload, effect: nil, atMicros: nowMicros)
                 state.order.append((claim.key, nowMicros))
                 return .claimed
             }
             if entry.payload != claim.payload { return .payloadDiffers }
-            return entry.position.map(Verdict.done) ?? .inFlight
+            return entry.effect.map(Verdict.done) ?? .inFlight
         }
     }
 
     /// The effect of the claim is durable.
-    func complete(_ claim: IdempotencyClaim, at position: JournalPosition, atMicros: Int64) {
+    func complete(_ claim: IdempotencyClaim, _ effect: DurableEffect, atMicros: Int64) {
         state.withLock { state in
             state.order.append((claim.key, atMicros))
-            state.entries[claim.key] = Entry(payload: claim.payload, position: position, atMicros: atMicros)
+            state.entries[claim.key] = Entry(payload: claim.payload, effect: effect, atMicros: atMicros)
         }
     }
 
     /// The claim's effect was refused: the key is free again.
     func release(_ claim: IdempotencyClaim) {
         state.withLock { state in
-            if state.entries[claim.key]?.position == nil { state.entries.removeValue(forKey: claim.key) }
+            if state.entries[claim.key]?.effect == nil { state.entries.removeValue(forKey: claim.key) }
         }
     }
 

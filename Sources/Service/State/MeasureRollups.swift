@@ -52,12 +52,12 @@ extension JSONValue {
 
 /// All measures in memory, every bucket of them.
 final class MeasureRollups: Sendable {
-    private struct Entry: Sendable {
+    struct Entry: Sendable {
         let version: Int
         var table: RollupTable
     }
 
-    private let entries = Mutex<[String: Entry]>([:])
+    let entries = Mutex<[String: Entry]>([:])
 
     /// Adds one item of the measure's stream. Journal thread only, in seq order.
     func add(_ measure: MeasureDefinition, _ item: JSONValue, timeMicros: Int64, _ slots: inout StreamSlots) {
@@ -92,6 +92,11 @@ final class MeasureRollups: Sendable {
             guard let entry = entries[measure.name], entry.version == measure.version else { return nil }
             return entry.table.state(bucket: bucket, dimensions: dimensions)
         }
+    }
+
+    /// Puts a table in place.
+    func put(_ table: RollupTable, of measure: MeasureDefinition) {
+        entries.withLock { $0[measure.name] = Entry(version: measure.version, table: table) }
     }
 
     /// The rows of a measure's version; none when nothing was added yet.

@@ -35,15 +35,15 @@ final class QualityLedger: Sendable {
     static let hoursMax = 24 * 92
 
     /// An hour in place, so that counting an event copies nothing.
-    private final class Cell {
+    final class Cell {
         var hour = Hour(nulls: [])
     }
 
-    private struct State {
+    struct State {
         var contracts: [String: [Int64: Cell]] = [:]
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     /// An event was accepted.
     func addAccepted(_ contract: ContractEntry, _ root: JSONValue, _ event: EventFrame) {
@@ -113,6 +113,15 @@ final class QualityLedger: Sendable {
                 newest = max(newest ?? .min, cell.hour.lastEventMicros)
             }
             return newest
+        }
+    }
+
+    /// Puts an hour's counters in place.
+    func put(_ hour: Hour, contract: String, start: Int64) {
+        state.withLock { state in
+            let cell = Cell()
+            cell.hour = hour
+            state.contracts[contract, default: [:]][start] = cell
         }
     }
 

@@ -18,7 +18,7 @@ struct QuarantineEntry: Sendable {
 ///
 /// Bounded: past `entriesMax` the oldest leave memory (PostgreSQL keeps them) and `dropped` counts them.
 final class QuarantineTable: Sendable {
-    private struct State: Sendable {
+    struct State: Sendable {
         var entries: [[UInt8]: QuarantineEntry] = [:]
         var order: [[UInt8]] = []
         var bySource: [String: [[UInt8]]] = [:]
@@ -26,7 +26,7 @@ final class QuarantineTable: Sendable {
         var total = 0
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
     private let entriesMax: Int
 
     init(entriesMax: Int) {
@@ -68,6 +68,20 @@ final class QuarantineTable: Sendable {
             var place = state.order.count
             while place > 0, let before = state.entries[state.order[place - 1]], before.seq > seq { place -= 1 }
             state.order.insert(frame.key, at: place)
+            if state.order.count > entriesMax { Self.dropOldest(&state) }
+        }
+    }
+
+    /// Puts an entry back, newer than all there are.
+    func restore(_ entry: QuarantineEntry) {
+        state.withLock { state in
+            let key = entry.frame.key
+            guard state.entries[key] == nil else { return }
+            state.entries[key] = entry
+            state.order.append(key)
+            if entry.isOpen, let identity = Self.identity(entry.frame.source, entry.frame.id) {
+                state.bySource[identity, default: []].append(key)
+            }
             if state.order.count > entriesMax { Self.dropOldest(&state) }
         }
     }

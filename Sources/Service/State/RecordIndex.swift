@@ -3,7 +3,7 @@ import Synchronization
 
 /// Where recent DecisionRecords lie in the journal, and which outcomes belong to them, until PostgreSQL has them.
 final class RecordIndex: Sendable {
-    private struct State: Sendable {
+    struct State: Sendable {
         var records: [RecordID: JournalPosition] = [:]
         var order: [(seq: UInt64, id: RecordID)] = []
         var head = 0
@@ -11,7 +11,7 @@ final class RecordIndex: Sendable {
         var outcomeOrder: [(seq: UInt64, id: RecordID)] = []
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     /// A record became durable.
     func add(_ id: RecordID, at position: JournalPosition, seq: UInt64) {

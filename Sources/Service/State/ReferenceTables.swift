@@ -5,26 +5,38 @@ import Synchronization
 ///
 /// Filled only by the journal thread, in seq order; read by everybody who checks a reference or looks up a subject.
 final class ReferenceTables: Sendable {
-    private struct Row: Sendable {
+    struct Row: Sendable {
         let eventMicros: Int64
         let row: JSONTree
     }
 
-    private let tables = Mutex<[String: [String: Row]]>([:])
+    /// One table, in parts by the hash of the key: a part at a time is captured by a copy on write, so that no change
+    /// ever waits for the copy of a whole table.
+    struct Table: Sendable {
+        var parts = [[String: Row]](repeating: [:], count: ReferenceTables.partCount)
+
+        static func part(of key: String) -> Int {
+            Int(UInt(bitPattern: key.hashValue) % UInt(ReferenceTables.partCount))
+        }
+    }
+
+    static let partCount = 64
+
+    let tables = Mutex<[String: Table]>([:])
 
     /// Whether the table has a row of this key. A table that no event ever filled has none.
     func contains(table: String, key: String) -> Bool {
-        tables.withLock { $0[table]?[key] != nil }
+        tables.withLock { $0[table]?.parts[Table.part(of: key)][key] != nil }
     }
 
     /// The row of this key.
     func row(table: String, key: String) -> JSONTree? {
-        tables.withLock { $0[table]?[key]?.row }
+        tables.withLock { $0[table]?.parts[Table.part(of: key)][key]?.row }
     }
 
     /// Number of rows.
     func count(table: String) -> Int {
-        tables.withLock { $0[table]?.count ?? 0 }
+        tables.withLock { $0[table]?.parts.reduce(0) { $0 + $1.count } ?? 0 }
     }
 
     /// Takes a row; an event older than the row's is ignored.
@@ -39,15 +51,19 @@ final class ReferenceTables: Sendable {
         adding new: (key: String, row: JSONTree, eventMicros: Int64)?
     ) {
         tables.withLock { tables in
-            if let old, let known = tables[table]?[old.key], known.eventMicros == old.eventMicros {
-                tables[table]?[old.key] = nil
+            if let old {
+                let part = Table.part(of: old.key)
+                if tables[table]?.parts[part][old.key]?.eventMicros == old.eventMicros {
+                    tables[table]?.parts[part][old.key] = nil
+                }
             }
             if let new { Self.upsert(&tables, table, new.key, Row(eventMicros: new.eventMicros, row: new.row)) }
         }
     }
 
-    private static func upsert(_ tables: inout [String: [String: Row]], _ table: String, _ key: String, _ row: Row) {
-        if let known = tables[table]?[key], known.eventMicros > row.eventMicros { return }
-        tables[table, default: [:]][key] = row
+    private static func upsert(_ tables: inout [String: Table], _ table: String, _ key: String, _ row: Row) {
+        let part = Table.part(of: key)
+        if let known = tables[table]?.parts[part][key], known.eventMicros > row.eventMicros { return }
+        tables[table, default: Table()].parts[part][key] = row
     }
 }

@@ -21,6 +21,10 @@ final class ServiceState: Sendable {
     let appliedSeq = Atomic<UInt64>(0)
     /// Decisions that were made durable, those of recovery included.
     let decisionsApplied = Atomic<UInt64>(0)
+    /// Held while a group's frames are applied: who holds it sees memory between two groups.
+    let applying = Mutex(())
+    /// Highest ticket (`IngestGate`) whose frames are applied. Set under `applying`.
+    let appliedTicket = Atomic<UInt64>(0)
 
     private let snapshotBox: Mutex<Snapshot>
     private let keyFrames = Mutex<[String: KeyFrame]>([:])
@@ -30,8 +34,9 @@ final class ServiceState: Sendable {
     /// - Parameters:
     ///   - quarantineEntriesMax: entries kept in memory.
     ///   - bootstrap: the first key, which is in no frame.
-    init(quarantineEntriesMax: Int, bootstrap: KeyFrame) {
-        features = FeatureStore(shards: 16)
+    ///   - shardSeed: decides which entity lies in which shard of the feature store; the same for one data directory.
+    init(quarantineEntriesMax: Int, bootstrap: KeyFrame, shardSeed: UInt64 = 0) {
+        features = FeatureStore(shards: ServiceLimits.featureShards, seed: shardSeed)
         quarantine = QuarantineTable(entriesMax: quarantineEntriesMax)
         snapshotBox = Mutex(Snapshot.empty())
         self.bootstrap = bootstrap
@@ -102,7 +107,7 @@ final class DefinitionHistory: Sendable {
         var readiness = ViewReadiness.building
     }
 
-    private let versions = Mutex<[DefinitionKey: [Entry]]>([:])
+    let versions = Mutex<[DefinitionKey: [Entry]]>([:])
 
     /// A version became active.
     func activate(_ definition: Definition, _ frame: ActivationFrame, seq: UInt64) {
@@ -179,7 +184,7 @@ final class DefinitionHistory: Sendable {
 
 /// The newest access-log entries, for `GET /v1/access-log` before PostgreSQL has them.
 final class AccessTail: Sendable {
-    private let entries = Mutex<[(seq: UInt64, frame: AccessFrame)]>([])
+    let entries = Mutex<[(seq: UInt64, frame: AccessFrame)]>([])
 
     /// Takes an entry; past the named limit the oldest goes (it is in the journal and in PostgreSQL).
     func add(_ frame: AccessFrame, seq: UInt64) {

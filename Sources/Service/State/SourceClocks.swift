@@ -25,7 +25,7 @@ final class SourceClocks: Sendable {
         var lag = LagHistogram()
     }
 
-    private struct State: Sendable {
+    struct State: Sendable {
         var indexes: [String: Int] = [:]
         var clocks: [Clock] = []
         /// Sources of each contract's events.
@@ -35,7 +35,7 @@ final class SourceClocks: Sendable {
         var newestIngestMicros = Int64.min
     }
 
-    private let state = Mutex(State())
+    let state = Mutex(State())
 
     /// Sources that have clocks of their own; further ones share one under ``otherSource``.
     static let sourcesMax = 10_000
@@ -133,8 +133,8 @@ extension SourceClocks.Clock {
 /// Counts of durations in buckets that grow with them: a quantile is at most an eighth too large, and never too small.
 struct LagHistogram: Sendable, Equatable {
     /// By bucket; as long as the largest duration needs.
-    private var counts: [UInt32] = []
-    private var total = 0
+    var counts: [UInt32] = []
+    var total = 0
 
     /// Counts a duration [microseconds]; a negative one counts as none. Exact below 8 ms.
     mutating func add(_ micros: Int64) {
