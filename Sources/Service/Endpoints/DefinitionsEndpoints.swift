@@ -154,6 +154,8 @@ extension ServiceHandler {
         let through = Int64(entry.fromSeq)
         let building = service.state.snapshot.building[entry.definition.key.name]
         let progress = building.flatMap { service.backFill.progress(of: $0) } ?? FillProgress(through: through)
+        // The snapshot says what is served; the history may be a moment ahead of it.
+        if building != nil { return (false, progress) }
         switch entry.readiness {
         case .building: return (false, progress)
         case .fromTheStart: return (true, FillProgress(events: 0, position: through, through: through))
