@@ -125,7 +125,7 @@ def test_a_restart_replays_the_tail_only(make_daemon, sender):
     sender.send(daemon.admin, 700)
     assert correct(daemon.admin, "first", "0")["status"] == "accepted"
     sender.send(daemon.admin, 300)
-    wait_snapshots(daemon, 2)
+    wait_snapshots(daemon, 1)
     second = correct(daemon.admin, "second", "0")
     sender.send(daemon.admin, 40)
     late = decide(daemon.admin, "c2", "after")
