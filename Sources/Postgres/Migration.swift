@@ -22,6 +22,7 @@ public struct Migration: Sendable, Equatable {
         Migration(3, "measures", PackageResources._003_measures_sql),
         Migration(4, "definitions", PackageResources._004_definitions_sql),
         Migration(5, "operator_views", PackageResources._005_operator_views_sql),
+        Migration(6, "training_sets", PackageResources._006_training_sets_sql),
     ]
 
     private init(_ version: Int, _ name: String, _ bytes: [UInt8]) {

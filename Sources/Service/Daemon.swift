@@ -50,6 +50,7 @@ public final class Daemon: Sendable {
     public func start() throws(ServiceError) {
         core.observe(.lifecycle(.starting))
         core.shipper.start()
+        core.parity.start()
         do throws(HTTPServerError) {
             try server.start()
         } catch {
@@ -69,6 +70,7 @@ public final class Daemon: Sendable {
                 &+ UInt64(core.configuration.drainTimeoutMilliseconds) &* 1_000_000)
         core.bulk.stop()
         core.jobs.stop()
+        core.parity.stop()
         core.queries.stop()
         core.shipper.stop(milliseconds: core.configuration.drainTimeoutMilliseconds)
         core.journal.stop()

@@ -38,6 +38,8 @@ final class ServiceCore: Sendable {
     let bulk: WorkerPool
     let queries: QueryPool
     let jobs: JobTable
+    let training: TrainingStore
+    let parity: ParitySampler
     let artifacts: ArtifactStore
     let zones: ZoneFiles
     let hashKey: HashKey
@@ -72,6 +74,8 @@ final class ServiceCore: Sendable {
         }
         self.artifacts = artifacts
         do throws(FileError) {
+            training = try TrainingStore(
+                directory: configuration.dataDirectory + "/training", bytesMax: configuration.trainingBytesMax)
             jobs = try JobTable(
                 directory: configuration.dataDirectory + "/jobs", threads: configuration.jobThreads,
                 databaseURL: configuration.databaseURL, clock: clock,
@@ -117,6 +121,11 @@ final class ServiceCore: Sendable {
         shipper = Shipper(
             state: state, journal: journal, configuration: configuration, clock: clock, spans: { spans.folds() },
             observe: { Self.shipperTold($0, telemetry, clock, startup) })
+        let shipper = shipper
+        parity = ParitySampler(
+            state: state, journal: journal.uuid, clock: clock, url: configuration.databaseURL,
+            perMinute: configuration.paritySamplePerMinute, shippedSeq: { shipper.shippedSeq },
+            observe: { telemetry.observe($0, at: clock.now()) })
     }
 
     /// What recovery gives.
@@ -336,6 +345,12 @@ final class ServiceCore: Sendable {
                     component: "journal", code: "older_than_database",
                     detail:
                         "PostgreSQL has more of this journal than the disk: an old data directory; nothing is shipped"))
+        }
+        if let alarm = parity.alarm {
+            found.append(
+                Degradation(
+                    component: "FeatureView/\(alarm.view)", code: "parity_mismatch",
+                    detail: "\(alarm.feature) was served otherwise than PostgreSQL computes it; see the runbook"))
         }
         let unreadable = applier.unreadable.load(ordering: .relaxed)
         if unreadable > 0 {

@@ -36,6 +36,12 @@ extension LineLog {
         case .journalFailed(let number):
             write(.error, "journal not durable", at: micros, ["errno": .integer(Int64(number))])
         case .shipFailed(let code): write(.warning, "ship failed", at: micros, ["code": .text(code)])
+        case .parity(let view, _, let mismatches):
+            if mismatches > 0 {
+                write(
+                    .error, "served features differ from PostgreSQL", at: micros,
+                    ["view": .text(view), "mismatches": .integer(Int64(mismatches))])
+            }
         case .database(let isUp):
             write(isUp ? .info : .warning, isUp ? "database connected" : "database lost", at: micros)
         case .breaker(let endpoint, let state):

@@ -11,6 +11,7 @@ public final class Metrics: ObservationSink {
         case shippedRows, shipSeconds, shipFailures
         case databaseUp, breakerState, limitHits, denials, activations, failures, ready
         case connections, suspendedRequests, shipBacklog, shipLagSeconds, journalFree, entities, resident, jobs
+        case parityChecked, parityMismatches
         case seriesOverflow
     }
 
@@ -114,6 +115,9 @@ public final class Metrics: ObservationSink {
         switch observation {
         case .journalFailed: series(.journalFailures).add(1)
         case .shipFailed(let code): series(.shipFailures, Labels(first: code)).add(1)
+        case .parity(let view, let checked, let mismatches):
+            series(.parityChecked, Labels(first: view)).add(Int64(checked))
+            series(.parityMismatches, Labels(first: view)).add(Int64(mismatches))
         case .database(let isUp): series(.databaseUp).set(isUp ? 1 : 0)
         case .breaker(let endpoint, let state):
             for each in Observation.BreakerState.allCases {

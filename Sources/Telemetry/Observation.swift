@@ -19,6 +19,8 @@ public enum Observation: Sendable {
     case shipped(rows: Int, nanoseconds: Int64)
     /// A batch did not reach PostgreSQL; `code` is the SQLSTATE or `connection`.
     case shipFailed(code: String)
+    /// Served values were computed again from PostgreSQL.
+    case parity(view: String, checked: Int, mismatches: Int)
     /// The connection to PostgreSQL came up or went down.
     case database(isUp: Bool)
     /// The circuit breaker of a remote model changed.

@@ -45,6 +45,12 @@ struct ConfigurationKey {
         .init(name: "drain_timeout_ms", fallback: "10000", meaning: "How long a stop waits for requests in flight."),
         .init(
             name: "events_body_bytes_max", fallback: "134217728", meaning: "Largest body of POST /v1/events, inflated."),
+        .init(
+            name: "historical_body_bytes_max", fallback: "1073741824",
+            meaning: "Largest body of POST /v1/features/historical, inflated."),
+        .init(
+            name: "training_bytes_max", fallback: "10737418240",
+            meaning: "Training sets and what is made of them on the disk, together."),
         .init(name: "artifact_bytes_max", fallback: "268435456", meaning: "Largest model artifact."),
         .init(name: "body_bytes_max", fallback: "1048576", meaning: "Largest body of every other operation."),
         .init(
@@ -60,6 +66,9 @@ struct ConfigurationKey {
             meaning: "Days of ingest time for which (source, id) is remembered."),
         .init(name: "ship_interval_ms", fallback: "200", meaning: "Longest wait before a batch goes to PostgreSQL."),
         .init(name: "ship_batch_frames_max", fallback: "20000", meaning: "Frames in one shipped transaction."),
+        .init(
+            name: "parity_sample_per_minute", fallback: "6",
+            meaning: "Served feature vectors, and as many decisions, computed again from PostgreSQL; 0: none."),
         .init(name: "zoneinfo_directory", fallback: "/usr/share/zoneinfo", meaning: "IANA time zones."),
     ]
 }
@@ -169,6 +178,8 @@ struct ConfigurationReader {
         configuration.idleTimeoutMilliseconds = try integer("idle_timeout_ms", minimum: 1)
         configuration.drainTimeoutMilliseconds = try integer("drain_timeout_ms")
         configuration.eventsBodyBytesMax = try integer("events_body_bytes_max", minimum: 1024)
+        configuration.historicalBodyBytesMax = try integer("historical_body_bytes_max", minimum: 1024)
+        configuration.trainingBytesMax = try integer("training_bytes_max", minimum: 0)
         configuration.artifactBytesMax = try integer("artifact_bytes_max", minimum: 1024)
         configuration.bodyBytesMax = try integer("body_bytes_max", minimum: 1024)
         configuration.quarantineEntriesMax = try integer("quarantine_entries_max", minimum: 1)
@@ -178,6 +189,7 @@ struct ConfigurationReader {
         configuration.dedupeHorizonDays = try integer("dedupe_horizon_days", minimum: 1)
         configuration.shipIntervalMilliseconds = try integer("ship_interval_ms", minimum: 1)
         configuration.shipBatchFramesMax = try integer("ship_batch_frames_max", minimum: 1)
+        configuration.paritySamplePerMinute = try integer("parity_sample_per_minute")
         configuration.zoneinfoDirectory = text("zoneinfo_directory")
         return configuration
     }

@@ -57,6 +57,7 @@ extension ServiceHandler {
                 throw Problem(
                     503, "history_unavailable", "Memory does not reach back to as_of for this entity.", retryAfter: 5)
             }
+            service.parity.offer(view, [entity], asOf: time, knownAt: knownAt, workspace.vector, now: now)
             let known = knownAtText ?? asOf.map { Timestamp.text($0) } ?? "latest"
             return Self.body(view, contract, workspace.vector, entity, time, known, plan)
         }

@@ -114,9 +114,7 @@ final class Shipper: Sendable {
         connection.close()
     }
 
-    private var journalUUID: UInt128 {
-        UInt128(journal.journalID.high) << 64 | UInt128(journal.journalID.low)
-    }
+    private var journalUUID: UInt128 { journal.uuid }
 
     /// Connects, migrates, and reads the settled position: that resolves a COMMIT whose answer was lost.
     private func prepare(_ connection: PostgresConnection) throws(PostgresError) -> UInt64 {
