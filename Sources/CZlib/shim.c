@@ -1,5 +1,6 @@
 #include "CZlib.h"
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -58,4 +59,68 @@ size_t czlib_gzip(const uint8_t *input, size_t input_length, uint8_t *output, si
     size_t length = status == Z_STREAM_END ? output_capacity - stream.avail_out : 0;
     deflateEnd(&stream);
     return length;
+}
+
+struct czlib_stream {
+    z_stream z;
+    int inflates;
+};
+
+struct czlib_stream *czlib_inflater(void) {
+    struct czlib_stream *stream = calloc(1, sizeof *stream);
+    if (stream == NULL) return NULL;
+    stream->inflates = 1;
+    if (inflateInit2(&stream->z, gzip_window_bits) == Z_OK) return stream;
+    free(stream);
+    return NULL;
+}
+
+struct czlib_stream *czlib_deflater(void) {
+    struct czlib_stream *stream = calloc(1, sizeof *stream);
+    if (stream == NULL) return NULL;
+    int memory_level = 8, strategy = Z_DEFAULT_STRATEGY;
+    if (deflateInit2(&stream->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, gzip_window_bits, memory_level, strategy) == Z_OK)
+        return stream;
+    free(stream);
+    return NULL;
+}
+
+void czlib_stream_free(struct czlib_stream *stream) {
+    if (stream->inflates) inflateEnd(&stream->z);
+    else deflateEnd(&stream->z);
+    free(stream);
+}
+
+static void set(z_stream *z, const uint8_t *input, size_t input_length, uint8_t *output, size_t output_capacity) {
+    z->next_in = (Bytef *)(uintptr_t)input;
+    z->avail_in = step(input_length);
+    z->next_out = output;
+    z->avail_out = step(output_capacity);
+}
+
+int czlib_inflate_step(struct czlib_stream *stream, const uint8_t *input, size_t input_length, size_t *consumed,
+                       uint8_t *output, size_t output_capacity, size_t *written, int *is_complete) {
+    z_stream *z = &stream->z;
+    set(z, input, input_length, output, output_capacity);
+    uInt in_step = z->avail_in, out_step = z->avail_out;
+    int status = inflate(z, Z_NO_FLUSH);
+    *consumed = in_step - z->avail_in;
+    *written = out_step - z->avail_out;
+    *is_complete = status == Z_STREAM_END;
+    if (status == Z_STREAM_END) return inflateReset2(z, gzip_window_bits) == Z_OK ? CZLIB_OK : CZLIB_CORRUPT;
+    // Z_BUF_ERROR: nothing more to take or no room; the caller goes on with more of it.
+    if (status == Z_OK || status == Z_BUF_ERROR) return CZLIB_OK;
+    return status == Z_MEM_ERROR ? CZLIB_NO_MEMORY : CZLIB_CORRUPT;
+}
+
+int czlib_deflate_step(struct czlib_stream *stream, const uint8_t *input, size_t input_length, size_t *consumed,
+                       uint8_t *output, size_t output_capacity, size_t *written, int finish, int *is_complete) {
+    z_stream *z = &stream->z;
+    set(z, input, input_length, output, output_capacity);
+    uInt in_step = z->avail_in, out_step = z->avail_out;
+    int status = deflate(z, finish && in_step == input_length ? Z_FINISH : Z_NO_FLUSH);
+    *consumed = in_step - z->avail_in;
+    *written = out_step - z->avail_out;
+    *is_complete = status == Z_STREAM_END;
+    return status == Z_OK || status == Z_BUF_ERROR || status == Z_STREAM_END ? CZLIB_OK : CZLIB_NO_MEMORY;
 }

@@ -9,7 +9,10 @@ extension Connection {
         switch stage {
         case .body:
             // Only a chunked body can fail the first test: a declared length was checked before.
-            guard body.count + piece.count <= bodyMax else { return sendRawAndLinger(problem(Refusal(.bodyTooLarge))) }
+            guard (spool?.count ?? body.count) + piece.count <= bodyMax else {
+                return sendRawAndLinger(problem(Refusal(.bodyTooLarge)))
+            }
+            if let spool { return append(piece, to: spool) }
             guard reserve(body.count + piece.count) else {
                 return sendRawAndLinger(problem(Refusal(.resourcesExhausted)))
             }
@@ -25,9 +28,19 @@ extension Connection {
         }
     }
 
+    private func append(_ piece: UnsafeRawBufferPointer, to spool: BodyFile) -> MHD_Result {
+        do throws(BodyFileError) {
+            try spool.append(piece)
+            return .YES
+        } catch {
+            return sendRawAndLinger(problem(Refusal(.resourcesExhausted)))
+        }
+    }
+
     /// Gives back the body's memory, and its share of the bound on large bodies.
     func releaseBody() {
         body.reset()
+        spool = nil
         guard bodyBytesCounted > 0 else { return }
         loop.state.bodyBytes.wrappingSubtract(bodyBytesCounted, ordering: .relaxed)
         bodyBytesCounted = 0
@@ -55,8 +68,9 @@ extension Connection {
     }
 
     private func handle(_ library: OpaquePointer) -> MHD_Result {
-        request.wireBodyBytes = body.count
+        request.wireBodyBytes = spool?.count ?? body.count
         request.body = body.bytes
+        request.bodyFile = spool
         if policy.inflates, body.count > 0, contentCoding == .gzip, let refusal = inflate() {
             return send(problem(refusal), library)
         }
@@ -188,7 +202,8 @@ extension Connection {
         let closes = closesAfter || loop.isDraining
         outgoing = nil
         stage = .answering
-        stageDeadline = loop.now &+ loop.limits.writeTimeout
+        stageDeadline = loop.now &+ loop.limits.writeTimeout &+ loop.limits.fileTime(response.file?.count ?? 0)
+        sending = response.file
         loop.counters.responses.add()
         if let prebuilt = response.prebuilt {
             loop.counters.bodyBytesSent.add(UInt64(prebuilt.source.body.count))
@@ -196,7 +211,7 @@ extension Connection {
             return MHD_queue_response(
                 library, UInt32(prebuilt.status), closes ? prebuilt.closing : prebuilt.keepingAlive)
         }
-        loop.counters.bodyBytesSent.add(UInt64(response.body.count))
+        loop.counters.bodyBytesSent.add(UInt64(response.bodyCount))
         var status = response.status
         var made = response.makeLibraryResponse(closes: closes)
         if made == nil {
@@ -206,7 +221,7 @@ extension Connection {
             made = substitute.problem.makeLibraryResponse(closes: closes)
         }
         guard let made else { return .NO }
-        noteAnswered(status: status, bytes: response.body.count)
+        noteAnswered(status: status, bytes: response.bodyCount)
         defer { MHD_destroy_response(made) }
         return MHD_queue_response(library, UInt32(status), made)
     }

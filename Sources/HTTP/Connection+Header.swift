@@ -127,7 +127,15 @@ extension Connection {
         if framing != .none, policy.inflates, contentCoding == .unsupported {
             return refuse(problem(Refusal(.contentEncodingUnsupported)), library)
         }
-        if case .length(let length) = framing { body.expect(length) }
+        if let directory = policy.spoolDirectory {
+            do throws(BodyFileError) {
+                spool = try BodyFile(temporaryIn: directory)
+            } catch {
+                return refuse(problem(Refusal(.resourcesExhausted)), library)
+            }
+        } else if case .length(let length) = framing {
+            body.expect(length)
+        }
         stage = .body
         stageDeadline = head.receivedNanoseconds &+ (policy.timeoutNanoseconds ?? loop.limits.bodyTimeout)
         return .YES

@@ -55,8 +55,12 @@ class Connection: @unchecked Sendable {
     /// What this exchange has added to ``ServerState/bodyBytes``.
     var bodyBytesCounted = 0
     var body: BodyBuffer
+    /// The body's file, where the policy wants one.
+    var spool: BodyFile?
     var inflated: [UInt8] = []
     var outgoing: Response?
+    /// The file that is being sent, until it was.
+    var sending: BodyFile?
     var answeredInline = false
     var closesAfter = false
     var isInRequest = false
@@ -161,6 +165,8 @@ class Connection: @unchecked Sendable {
         inflated = []
         releaseBody()
         request.body = UnsafeRawBufferPointer(start: nil, count: 0)
+        request.bodyFile = nil
+        sending = nil
         stage = .idle
         let limits = loop.limits
         stageDeadline = loop.now &+ (loop.isDraining ? limits.drainIdleTimeout : limits.idleTimeout)

@@ -8,12 +8,19 @@ public struct BodyPolicy: Sendable {
     /// handler
     /// then gets the bytes as sent and inflates them elsewhere (``Gzip``).
     public var inflates: Bool
+    /// Directory in which the body is written to a file without a name while it arrives, instead of being kept in memory:
+    /// the handler gets ``Request/bodyFile``, as sent. It does not count towards ``HTTPLimits/bodyBytesTotalMax``.
+    public var spoolDirectory: String?
 
     /// A policy; the defaults come from ``HTTPLimits``.
-    public init(bytesMax: Int? = nil, timeoutNanoseconds: UInt64? = nil, inflates: Bool = true) {
+    public init(
+        bytesMax: Int? = nil, timeoutNanoseconds: UInt64? = nil, inflates: Bool = true, spoolDirectory: String? = nil
+    ) {
+        precondition(spoolDirectory == nil || !inflates, "a spooled body is given as it was sent")
         self.bytesMax = bytesMax
         self.timeoutNanoseconds = timeoutNanoseconds
         self.inflates = inflates
+        self.spoolDirectory = spoolDirectory
     }
 
     /// All from ``HTTPLimits``.

@@ -60,6 +60,8 @@ public struct HTTPLimits: Sendable {
     public var responseTimeout: UInt64 = 30_000_000_000
     /// From the answer to its last byte taken by the client. Default 60 s. Past it: closed.
     public var writeTimeout: UInt64 = 60_000_000_000
+    /// A file is given this much more time to be taken: its size at so many bytes a second. Default 64 KiB.
+    public var fileBytesPerSecondMin = 64 * 1024
     /// While draining, how long an idle connection may still send a request before it is closed. Default 1 s.
     public var drainIdleTimeout: UInt64 = 1_000_000_000
     /// After the drain deadline, how long forced answers may take to leave. Default 1 s.
@@ -79,6 +81,11 @@ public struct HTTPLimits: Sendable {
 
     /// The defaults.
     public init() {}
+
+    /// Nanoseconds that a file of `count` bytes may take beyond ``writeTimeout``.
+    func fileTime(_ count: Int) -> UInt64 {
+        UInt64(count / max(1, fileBytesPerSecondMin)) &* 1_000_000_000
+    }
 
     /// Memory that libmicrohttpd may use for one connection: the header twice, since it also holds read and write
     /// buffers.

@@ -177,6 +177,9 @@ public final class Request {
     public let head: RequestHead
     /// The body, contiguous, inflated if the route asked for it. Empty without one.
     public internal(set) var body = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// The body where the route's policy has it spooled (``BodyPolicy/spoolDirectory``); ``body`` is empty then. It may
+    /// leave the loop's thread.
+    public internal(set) var bodyFile: BodyFile?
     /// Body bytes as they came over the wire.
     public internal(set) var wireBodyBytes = 0
     /// When the exchange must be answered, monotonic nanoseconds. `handle` may set it; it counts once `handle` has

@@ -1,4 +1,5 @@
 import CMicroHTTPD
+import Glibc
 
 /// A `Content-Type` value; a literal, so that no answer builds it.
 public struct MediaType: Sendable {
@@ -61,6 +62,8 @@ public struct Response: Sendable {
     public var headers: [ResponseHeader]
     /// The body; left out by the server for HEAD, 204 and 304.
     public var body: [UInt8]
+    /// Sent instead of `body`, straight from the file: nothing of it is held in memory.
+    public var file: BodyFile?
     let prebuilt: PrebuiltResponse?
 
     /// An answer from its parts.
@@ -73,6 +76,15 @@ public struct Response: Sendable {
         self.body = body
         prebuilt = nil
     }
+
+    /// An answer whose body is a whole file.
+    public init(status: UInt16, contentType: MediaType?, headers: [ResponseHeader] = [], file: BodyFile) {
+        self.init(status: status, contentType: contentType, headers: headers)
+        self.file = file
+    }
+
+    /// Bytes of the body, wherever it is.
+    var bodyCount: Int { file?.count ?? body.count }
 
     /// A shared answer: nothing is built or copied when it is sent.
     public init(_ prebuilt: PrebuiltResponse) {
@@ -96,11 +108,7 @@ public struct Response: Sendable {
 
     /// The library's object for this answer, or nil when a field cannot be sent. The caller destroys it.
     func makeLibraryResponse(closes: Bool) -> OpaquePointer? {
-        let made = body.withUnsafeBytes { bytes in
-            MHD_create_response_from_buffer(
-                bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
-        }
-        guard let response = made else { return nil }
+        guard let response = file.map(Self.libraryResponse) ?? memoryResponse() else { return nil }
         var isValid = true
         if let contentType {
             isValid = contentType.text.withUTF8Buffer { bytes in
@@ -116,6 +124,24 @@ public struct Response: Sendable {
         if isValid { return response }
         MHD_destroy_response(response)
         return nil
+    }
+
+    private func memoryResponse() -> OpaquePointer? {
+        body.withUnsafeBytes { bytes in
+            MHD_create_response_from_buffer(
+                bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress), .RESPMEM_MUST_COPY)
+        }
+    }
+
+    /// The library closes the descriptor that it gets, so it gets one of its own; it sends with sendfile.
+    private static func libraryResponse(_ file: BodyFile) -> OpaquePointer? {
+        let descriptor = fcntl(file.descriptor, F_DUPFD_CLOEXEC, 0)
+        guard descriptor >= 0 else { return nil }
+        guard let response = MHD_create_response_from_fd64(UInt64(file.count), descriptor) else {
+            close(descriptor)
+            return nil
+        }
+        return response
     }
 
     /// The whole answer as bytes with `Connection: close`, for the places where the library cannot send one.

@@ -55,6 +55,7 @@ public final class Daemon: Sendable {
         core.memory.start()
         core.backFill.start()
         core.snapshots.start()
+        core.parity.start()
         do throws(HTTPServerError) {
             try server.start()
         } catch {
@@ -75,6 +76,7 @@ public final class Daemon: Sendable {
         core.bulk.stop()
         core.jobs.stop()
         core.corrector.stop()
+        core.parity.stop()
         core.queries.stop()
         core.retention.stop()
         core.histories.stop()

@@ -45,6 +45,10 @@ public struct ServiceConfiguration: Sendable {
     public var drainTimeoutMilliseconds = 10_000
     /// Largest body of events, inflated.
     public var eventsBodyBytesMax = 128 << 20
+    /// Largest upload of rows, inflated.
+    public var historicalBodyBytesMax = 1 << 30
+    /// Bytes of training sets and what is made of them.
+    public var trainingBytesMax = 10 << 30
     /// Largest artifact.
     public var artifactBytesMax = 256 << 20
     /// Largest body otherwise.
@@ -73,6 +77,8 @@ public struct ServiceConfiguration: Sendable {
     public var shipBatchFramesMax = 20_000
     /// Lag [seconds] up to which shipping gives way to a burst of decisions; 0: never.
     public var shipGiveWaySeconds = 60
+    /// Served vectors of each kind computed again in a minute.
+    public var paritySamplePerMinute = 6
     /// IANA time zones.
     public var zoneinfoDirectory = "/usr/share/zoneinfo"
 

@@ -47,6 +47,8 @@ final class ServiceCore: Sendable {
     let history: HistoryReader
     let memory: MemoryKeeper
     let backFill: BackFill
+    let training: TrainingStore
+    let parity: ParitySampler
     let artifacts: ArtifactStore
     let zones: ZoneFiles
     let hashKey: HashKey
@@ -81,6 +83,8 @@ final class ServiceCore: Sendable {
         }
         self.artifacts = artifacts
         do throws(FileError) {
+            training = try TrainingStore(
+                directory: configuration.dataDirectory + "/training", bytesMax: configuration.trainingBytesMax)
             jobs = try JobTable(
                 directory: configuration.dataDirectory + "/jobs", threads: configuration.jobThreads,
                 databaseURL: configuration.databaseURL, clock: clock,
@@ -162,6 +166,10 @@ final class ServiceCore: Sendable {
             journal: journal, configuration: configuration, clock: clock, telemetry: telemetry,
             recovery: recovered.outcome, shippedSeq: { shipper.shippedSeq })
         tellRecovery()
+        parity = ParitySampler(
+            state: state, journal: journal.uuid, clock: clock, url: configuration.databaseURL,
+            perMinute: configuration.paritySamplePerMinute, shippedSeq: { shipper.shippedSeq },
+            observe: { telemetry.observe($0, at: clock.now()) })
     }
 
     private func tellRecovery() {
@@ -387,6 +395,12 @@ final class ServiceCore: Sendable {
         }
         found += shipper.degradations
         found += snapshotDegradations()
+        if let alarm = parity.alarm {
+            found.append(
+                Degradation(
+                    component: "FeatureView/\(alarm.view)", code: "parity_mismatch",
+                    detail: "\(alarm.feature) was served otherwise than PostgreSQL computes it; see the runbook"))
+        }
         let unreadable = applier.unreadable.load(ordering: .relaxed)
         if unreadable > 0 {
             found.append(

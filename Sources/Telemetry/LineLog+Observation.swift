@@ -64,6 +64,12 @@ extension LineLog {
         case .shipRewound(let frames):
             write(
                 .warning, "database lost frames, shipping them again", at: micros, ["frames": .integer(Int64(frames))])
+        case .parity(let view, _, let mismatches):
+            if mismatches > 0 {
+                write(
+                    .error, "served features differ from PostgreSQL", at: micros,
+                    ["view": .text(view), "mismatches": .integer(Int64(mismatches))])
+            }
         case .database(let isUp):
             write(isUp ? .info : .warning, isUp ? "database connected" : "database lost", at: micros)
         case .breaker(let endpoint, let state):

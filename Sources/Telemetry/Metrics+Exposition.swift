@@ -107,6 +107,10 @@ extension Metrics.Family {
         case .limitHits: counter("limit_hits", "Work refused by a named limit.", ["limit"])
         case .activations: counter("activations", "Definitions activated.", ["kind"])
         case .failures: counter("failures", "Failures by component.", ["component", "code"])
+        case .parityChecked:
+            counter("parity_checked", "Served feature values computed again from PostgreSQL.", ["view"])
+        case .parityMismatches:
+            counter("parity_mismatch", "Served feature values that PostgreSQL computes otherwise.", ["view"])
         case .seriesOverflow: counter("metric_series_overflow", "Samples counted under __other__.")
         case .databaseUp: gauge("database_up", "1 while PostgreSQL is connected.")
         case .breakerState: gauge("breaker_state", "1 for the state of a circuit breaker.", ["endpoint", "state"])

@@ -15,6 +15,7 @@ public final class Metrics: ObservationSink {
         case connections, suspendedRequests, shipBacklog, shipLagSeconds, journalFree, entities, resident, jobs
         case featuresServed, featureAgeSeconds
         case journalSegmentBytes, journalSegments, snapshotSeq, snapshotAgeSeconds
+        case parityChecked, parityMismatches
         case seriesOverflow
     }
 
@@ -149,6 +150,9 @@ public final class Metrics: ObservationSink {
             series(.sourceWatermarkAge, Labels(first: source)).set(age)
             series(.sourceLag, Labels(first: source, second: "0.5")).set(median)
             series(.sourceLag, Labels(first: source, second: "0.99")).set(p99)
+        case .parity(let view, let checked, let mismatches):
+            series(.parityChecked, Labels(first: view)).add(Int64(checked))
+            series(.parityMismatches, Labels(first: view)).add(Int64(mismatches))
         case .database(let isUp): series(.databaseUp).set(isUp ? 1 : 0)
         case .breaker(let endpoint, let state):
             for each in Observation.BreakerState.allCases {

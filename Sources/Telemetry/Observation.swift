@@ -37,6 +37,8 @@ public enum Observation: Sendable {
     case sourceEvents(source: String, kind: String, total: Int)
     /// How far a source's watermark lies behind now, and its events' ingest behind their time.
     case sourceLag(source: String, watermarkAgeMilliseconds: Int64, p50Milliseconds: Int64, p99Milliseconds: Int64)
+    /// Served values were computed again from PostgreSQL.
+    case parity(view: String, checked: Int, mismatches: Int)
     /// The connection to PostgreSQL came up or went down.
     case database(isUp: Bool)
     /// The circuit breaker of a remote model changed.

@@ -45,6 +45,12 @@ struct ConfigurationKey {
         .init(name: "drain_timeout_ms", fallback: "10000", meaning: "How long a stop waits for requests in flight."),
         .init(
             name: "events_body_bytes_max", fallback: "134217728", meaning: "Largest body of POST /v1/events, inflated."),
+        .init(
+            name: "historical_body_bytes_max", fallback: "1073741824",
+            meaning: "Largest body of POST /v1/features/historical, inflated."),
+        .init(
+            name: "training_bytes_max", fallback: "10737418240",
+            meaning: "Training sets and what is made of them on the disk, together."),
         .init(name: "artifact_bytes_max", fallback: "268435456", meaning: "Largest model artifact."),
         .init(name: "body_bytes_max", fallback: "1048576", meaning: "Largest body of every other operation."),
         .init(
@@ -79,6 +85,9 @@ struct ConfigurationKey {
         .init(
             name: "ship_give_way_s", fallback: "60",
             meaning: "Lag in seconds up to which shipping gives way to a burst of decisions; 0: never."),
+        .init(
+            name: "parity_sample_per_minute", fallback: "6",
+            meaning: "Served feature vectors, and as many decisions, computed again from PostgreSQL; 0: none."),
         .init(name: "zoneinfo_directory", fallback: "/usr/share/zoneinfo", meaning: "IANA time zones."),
     ]
 }
@@ -188,6 +197,8 @@ struct ConfigurationReader {
         configuration.idleTimeoutMilliseconds = try integer("idle_timeout_ms", minimum: 1)
         configuration.drainTimeoutMilliseconds = try integer("drain_timeout_ms")
         configuration.eventsBodyBytesMax = try integer("events_body_bytes_max", minimum: 1024)
+        configuration.historicalBodyBytesMax = try integer("historical_body_bytes_max", minimum: 1024)
+        configuration.trainingBytesMax = try integer("training_bytes_max", minimum: 0)
         configuration.artifactBytesMax = try integer("artifact_bytes_max", minimum: 1024)
         configuration.bodyBytesMax = try integer("body_bytes_max", minimum: 1024)
         configuration.quarantineEntriesMax = try integer("quarantine_entries_max", minimum: 1)
@@ -202,6 +213,7 @@ struct ConfigurationReader {
         configuration.shipIntervalMilliseconds = try integer("ship_interval_ms", minimum: 1)
         configuration.shipBatchFramesMax = try integer("ship_batch_frames_max", minimum: 1)
         configuration.shipGiveWaySeconds = try integer("ship_give_way_s")
+        configuration.paritySamplePerMinute = try integer("parity_sample_per_minute")
         configuration.zoneinfoDirectory = text("zoneinfo_directory")
         return configuration
     }

@@ -10,6 +10,7 @@ struct Decisiond: ParsableCommand {
         version: ServiceVersion.text,
         subcommands: [
             Serve.self, Migrate.self, Apply.self, Check.self, ContractCommand.self, ModelCommand.self,
+            FeaturesCommand.self,
             JournalCommand.self, OpenAPI.self, Version.self,
         ])
 }

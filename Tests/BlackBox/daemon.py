@@ -2,6 +2,7 @@
 
 Nothing here knows what a right answer is; that is the tests' part.
 """
+import contextlib
 import csv
 import io
 import itertools
@@ -112,6 +113,21 @@ def sql(url, statement):
         raise AssertionError(f"{done.stderr}\n{statement[:2000]}")
     csv.field_size_limit(1 << 30)
     return [[None if cell == NULL else cell for cell in row] for row in csv.reader(io.StringIO(done.stdout))]
+
+
+@contextlib.contextmanager
+def held_lock(url, table):
+    """Holds a table against everybody while the block runs."""
+    holder = subprocess.Popen(
+        ["psql", "-X", "-q", "-t", "-A", "-d", url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        holder.stdin.write(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE; SELECT 'held';\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline().strip() == "held"
+        yield
+    finally:
+        holder.stdin.close()
+        holder.wait(timeout=PATIENCE_S)
 
 
 class ApiSession(ContractSession):

@@ -289,7 +289,7 @@ class Operation:
             self._check("request body", schema, self._read("request body", media_type, body))
 
     def _read(self, what, media_type, body):
-        if media_type.endswith("json"):
+        if media_type.endswith("json") and not media_type.endswith("ndjson"):
             try:
                 return parse_json(body)
             except ValueError as error:

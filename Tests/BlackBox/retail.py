@@ -76,7 +76,12 @@ def load(session, customers=None):
 
 def exact(answer):
     """An answer's JSON with every number as the decimal that was written."""
-    return json.loads(answer.text, parse_float=Decimal, parse_int=Decimal)
+    return exact_text(answer.text)
+
+
+def exact_text(text):
+    """JSON with every number as the decimal that was written."""
+    return json.loads(text, parse_float=Decimal, parse_int=Decimal)
 
 
 def number(cell):

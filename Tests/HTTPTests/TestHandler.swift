@@ -5,11 +5,13 @@ import Synchronization
 /// A small application with one endpoint per behaviour under test.
 final class TestHandler: HTTPHandler {
     enum Endpoint: Sendable {
-        case echo, suspend, never, late, race, small, raw, batch, hold, invalid, ten
+        case echo, suspend, never, late, race, small, raw, batch, hold, invalid, ten, spool, file
     }
 
     let served = Atomic<Int>(0)
     let smuggled = Atomic<Int>(0)
+    /// Where bodies are spooled and the served file lies.
+    let spoolDirectory = NSTemporaryDirectory() + "http-\(UUID().uuidString)"
     let claims = Atomic<Int>(0)
     let held = Mutex<[Responder]>([])
     let queue = DispatchQueue(label: "answers", attributes: .concurrent)
@@ -25,11 +27,14 @@ final class TestHandler: HTTPHandler {
         for (path, endpoint) in [
             ("/suspend", Endpoint.suspend), ("/never", .never), ("/late", .late), ("/race", .race), ("/small", .small),
             ("/raw", .raw), ("/batch", .batch), ("/hold", .hold), ("/invalid", .invalid), ("/ten", .ten),
+            ("/spool", .spool),
+            ("/file", .file),
         ] {
             table.add(.get, path, endpoint)
             table.add(.post, path, endpoint)
         }
         self.table = table
+        try? FileManager.default.createDirectory(atPath: spoolDirectory, withIntermediateDirectories: true)
     }
 
     func route(_ head: RequestHead) -> RouteDecision<Endpoint> {
@@ -40,6 +45,8 @@ final class TestHandler: HTTPHandler {
         switch table.match(head) {
         case .found(.small, _): return .accept(.small, BodyPolicy(bytesMax: 16))
         case .found(.ten, _): return .accept(.ten, BodyPolicy(bytesMax: 10 << 20))
+        case .found(.spool, _):
+            return .accept(.spool, BodyPolicy(bytesMax: 10 << 20, inflates: false, spoolDirectory: spoolDirectory))
         case .found(.raw, _): return .accept(.raw, BodyPolicy(inflates: false))
         case .found(let endpoint, _): return .accept(endpoint, .standard)
         case .notFound: return .refuseWithCode(.notFound)
@@ -56,6 +63,16 @@ final class TestHandler: HTTPHandler {
         case .echo, .small, .raw, .ten:
             let text = "\(head.method.token) \(head.pathText) \(request.body.count) "
             responder.respond(Response(status: 200, contentType: .text, body: Array(text.utf8) + request.bodyBytes))
+        case .spool:
+            let file = request.bodyFile
+            queue.async { responder.respond(Self.summary(file)) }
+        case .file:
+            guard let file = try? BodyFile(reading: spoolDirectory + "/served") else {
+                responder.respond(Response(status: 404))
+                return
+            }
+            responder.respond(
+                Response(status: 200, contentType: .csv, headers: [ResponseHeader("ETag", "\"1\"")], file: file))
         case .suspend:
             queue.async { responder.respond(.json(200, Array("{}".utf8))) }
         case .never, .late, .hold:
@@ -82,6 +99,17 @@ final class TestHandler: HTTPHandler {
         case .invalid:
             responder.respond(Response(status: 200, headers: [ResponseHeader("X-Bad", "a\r\nSet-Cookie: b")]))
         }
+    }
+
+    /// Length and FNV-1a hash of a spooled body.
+    private static func summary(_ file: BodyFile?) -> Response {
+        var buffer = [UInt8](repeating: 0, count: 100_000)
+        var (offset, hash) = (0, UInt64(0xCBF2_9CE4_8422_2325))
+        while let file, let got = try? buffer.withUnsafeMutableBytes({ try file.read($0, at: offset) }), got > 0 {
+            for byte in buffer[..<got] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+            offset += got
+        }
+        return Response(status: 200, contentType: .text, body: Array("\(offset) \(hash)".utf8))
     }
 
     private func answerRace(_ responder: Responder) {

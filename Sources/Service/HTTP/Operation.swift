@@ -12,6 +12,8 @@ enum Operation: String, Sendable, CaseIterable {
     case applyDefinitions, listDefinitions, getDefinition, listDefinitionVersions, retireDefinition, putArtifact
     case createKey, listKeys, revokeKey
     case listAccessLog, evaluateAccess, evaluateAccessBatch
+    case postHistoricalFeatures, verifyFeatures
+    case listTrainingSets, getTrainingSet, deleteTrainingSet, getTrainingSetData
     case listJobs, getJob, cancelJob
     case getUsage
 
@@ -52,6 +54,12 @@ enum Operation: String, Sendable, CaseIterable {
         case .listAccessLog: (.get, "/v1/access-log")
         case .evaluateAccess: (.post, "/access/v1/evaluation")
         case .evaluateAccessBatch: (.post, "/access/v1/evaluations")
+        case .postHistoricalFeatures: (.post, "/v1/features/historical")
+        case .verifyFeatures: (.post, "/v1/features/{view}/verify")
+        case .listTrainingSets: (.get, "/v1/training-sets")
+        case .getTrainingSet: (.get, "/v1/training-sets/{id}")
+        case .deleteTrainingSet: (.delete, "/v1/training-sets/{id}")
+        case .getTrainingSetData: (.get, "/v1/training-sets/{id}/data")
         case .listJobs: (.get, "/v1/jobs")
         case .getJob: (.get, "/v1/jobs/{id}")
         case .cancelJob: (.delete, "/v1/jobs/{id}")
@@ -82,6 +90,10 @@ enum Operation: String, Sendable, CaseIterable {
         case .listKeys: "keys.read"
         case .listAccessLog: "access_log.read"
         case .evaluateAccess, .evaluateAccessBatch: "access.evaluate"
+        case .postHistoricalFeatures: "features.historical"
+        case .verifyFeatures: "features.verify"
+        case .listTrainingSets, .getTrainingSet, .getTrainingSetData: "training_sets.read"
+        case .deleteTrainingSet: "training_sets.delete"
         case .listJobs, .getJob: "jobs.read"
         case .cancelJob: "jobs.cancel"
         case .getUsage: "usage.read"
@@ -94,7 +106,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .postDecision, .getDecisionHealth: "decision"
         case .getDecisionRecord, .listDecisionRecords, .replayDecisionRecord, .postOutcome: "decision_record"
         case .postEvents, .listQuarantine: "stream"
-        case .getFeatures, .queryFeatures, .getFeatureStatistics: "feature_view"
+        case .getFeatures, .queryFeatures, .getFeatureStatistics, .postHistoricalFeatures, .verifyFeatures: "feature_view"
         case .getKPI, .listKPIs: "kpi"
         case .queryMeasures: "measure"
         case .getQuality, .listQuality: "contract"
@@ -103,6 +115,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .putArtifact: "model"
         case .createKey, .listKeys, .revokeKey: "key"
         case .listAccessLog, .evaluateAccess, .evaluateAccessBatch: "access"
+        case .listTrainingSets, .getTrainingSet, .deleteTrainingSet, .getTrainingSetData: "training_set"
         case .listJobs, .getJob, .cancelJob: "job"
         case .getHealth, .getReadiness, .getMetrics, .getOpenAPI, .getAuthzenConfiguration, .getUsage, .listSources:
             "service"
@@ -113,8 +126,10 @@ enum Operation: String, Sendable, CaseIterable {
     var resourceParameter: String? {
         switch self {
         case .postDecision, .getDecisionHealth: "decision"
-        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .revokeKey, .getJob, .cancelJob: "id"
-        case .getFeatures, .getFeatureStatistics: "view"
+        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .revokeKey, .getJob, .cancelJob, .getTrainingSet,
+            .deleteTrainingSet, .getTrainingSetData:
+            "id"
+        case .getFeatures, .getFeatureStatistics, .verifyFeatures: "view"
         case .getKPI: "name"
         case .getQuality: "contract"
         case .retireDefinition, .getDefinition, .listDefinitionVersions: "name"
@@ -138,6 +153,9 @@ enum Operation: String, Sendable, CaseIterable {
         case .getQuality: ["hours"]
         case .applyDefinitions: ["dry_run"]
         case .listDefinitions: ["kind"]
+        case .postHistoricalFeatures: ["view", "features", "known_at", "name", "null_reasons"]
+        case .listTrainingSets: ["name", "limit", "cursor"]
+        case .getTrainingSetData: ["format"]
         case .listJobs: ["state"]
         default: []
         }
@@ -146,7 +164,7 @@ enum Operation: String, Sendable, CaseIterable {
     /// Media types of the body; nil when the operation checks its own, empty when it takes no body.
     var mediaTypes: [StaticString]? {
         switch self {
-        case .postEvents: nil
+        case .postEvents, .postHistoricalFeatures: nil
         // AuthZEN answers 400, not 415, so it checks by itself.
         case .evaluateAccess, .evaluateAccessBatch: nil
         case .applyDefinitions: ["application/json", "application/yaml", "application/x-yaml"]

@@ -148,6 +148,10 @@ final class ServiceHandler: HTTPHandler {
         switch operation {
         // Large bodies are inflated on the bulk pool, not on the event loop.
         case .postEvents: return BodyPolicy(bytesMax: configuration.eventsBodyBytesMax, inflates: false)
+        case .postHistoricalFeatures:
+            return BodyPolicy(
+                bytesMax: min(configuration.historicalBodyBytesMax, service.training.budget.available), inflates: false,
+                spoolDirectory: service.training.directory)
         case .putArtifact: return BodyPolicy(bytesMax: configuration.artifactBytesMax, inflates: false)
         case .applyDefinitions: return BodyPolicy(bytesMax: YAMLReader.bytesMax)
         default: return BodyPolicy(bytesMax: configuration.bodyBytesMax)
@@ -267,6 +271,10 @@ final class ServiceHandler: HTTPHandler {
             try definitions(request, route, responder)
         case .createKey, .listKeys, .revokeKey: try keys(request, route, responder)
         case .listAccessLog: try listAccessLog(request, route, responder)
+        case .verifyFeatures: try verifyFeatures(request, route, responder)
+        case .postHistoricalFeatures: try postHistoricalFeatures(request, route, responder)
+        case .listTrainingSets, .getTrainingSet, .deleteTrainingSet, .getTrainingSetData:
+            try trainingSets(request, route, responder)
         case .listJobs, .getJob, .cancelJob: try jobs(request, route, responder)
         }
     }

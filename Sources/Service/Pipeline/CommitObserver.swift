@@ -6,6 +6,11 @@ import Telemetry
 /// The journal as the service writes it.
 typealias ServiceJournal = JournalWriter<CommitObserver, PosixStorage>
 
+extension JournalWriter {
+    /// The journal's id as PostgreSQL's uuid.
+    var uuid: UInt128 { UInt128(journalID.high) << 64 | UInt128(journalID.low) }
+}
+
 /// Somebody who waits for a batch to become durable. The batch carries it as its context.
 class PendingAck: @unchecked Sendable {
     // SAFETY: subclasses keep mutable state behind a lock or hand it from the producer to the journal thread once.

@@ -1,0 +1,168 @@
+import Features
+import JSON
+import Postgres
+import Synchronization
+import Telemetry
+
+/// Computes a few of the vectors that were really served again from PostgreSQL, all the time: those of the features
+/// endpoint as they are offered, and those of decisions from their records, so that deciding does not know of it.
+final class ParitySampler: Sendable {
+    /// A vector that was served.
+    private struct Served: Sendable {
+        let view: ViewEntry
+        let point: ParityPoint
+        let values: [ServedValue]
+        let seq: Int64
+    }
+
+    private let state: ServiceState
+    private let journal: UInt128
+    private let clock: WallClock
+    private let url: String?
+    private let intervalMicros: Int64
+    private let shippedSeq: @Sendable () -> UInt64
+    private let observe: @Sendable (Observation) -> Void
+    private let nextOffer = Atomic<Int64>(0)
+    private let waiting = Mutex<[Served]>([])
+    private let stopping = Atomic<Bool>(false)
+    private let wake = Semaphore()
+    private let lastMismatch = Mutex<(view: String, feature: String, micros: Int64)?>(nil)
+
+    /// - Parameters:
+    ///   - url: libpq connection string; without one nothing is sampled.
+    ///   - perMinute: vectors of each kind in a minute; 0 for none.
+    init(
+        state: ServiceState, journal: UInt128, clock: WallClock, url: String?, perMinute: Int,
+        shippedSeq: @escaping @Sendable () -> UInt64, observe: @escaping @Sendable (Observation) -> Void
+    ) {
+        self.state = state
+        self.journal = journal
+        self.clock = clock
+        self.url = perMinute > 0 ? url : nil
+        self.shippedSeq = shippedSeq
+        self.observe = observe
+        intervalMicros = perMinute > 0 ? 60_000_000 / Int64(perMinute) : .max
+    }
+
+    /// Starts the thread, at low priority.
+    func start() {
+        guard let url else { return }
+        Threads.start("parity") {
+            Threads.lowerPriority(by: ServiceLimits.jobNiceness)
+            self.run(url)
+        }
+    }
+
+    /// Ends the thread after the vector that it is at.
+    func stop() {
+        stopping.store(true, ordering: .relaxed)
+        wake.post()
+    }
+
+    /// The latest mismatch, while it is news.
+    var alarm: (view: String, feature: String)? {
+        guard let last = lastMismatch.withLock({ $0 }), clock.now() - last.micros < ServiceLimits.parityAlarmMicros
+        else { return nil }
+        return (last.view, last.feature)
+    }
+
+    /// Takes a served vector if it is time for one. Costs an atomic load when it is not.
+    func offer(
+        _ view: ViewEntry, _ parts: [String], asOf: Int64, knownAt: KnownAt, _ vector: FeatureVector, now: Int64
+    ) {
+        let due = nextOffer.load(ordering: .relaxed)
+        guard url != nil, now >= due, vector.status == .complete,
+            nextOffer.compareExchange(expected: due, desired: now + intervalMicros, ordering: .relaxed).exchanged
+        else { return }
+        var known: Int64?
+        if case .ingestTime(let micros) = knownAt { known = micros }
+        let point = ParityPoint(parts: parts, asOfMicros: asOf, knownMicros: known)
+        let served = Served(
+            view: view, point: point, values: vector.values.map(ServedValue.init), seq: vector.featuresSeq)
+        waiting.withLock { waiting in
+            if waiting.count < ServiceLimits.paritySampleWaitingMax { waiting.append(served) }
+        }
+        wake.post()
+    }
+
+    // MARK: The thread
+
+    private func run(_ url: String) {
+        var configuration = PostgresConfiguration(connectionString: url, applicationName: "decisiond parity")
+        configuration.statementTimeout = QueryPool.statementTimeout
+        configuration.connectTimeout = QueryPool.connectTimeout
+        let connection = PostgresConnection(configuration)
+        var lastRecord: Int64 = 0
+        var nextRecord = clock.now() + intervalMicros
+        while !stopping.load(ordering: .relaxed) {
+            _ = wake.wait(milliseconds: Int(min(1_000, max(10, intervalMicros / 1_000))))
+            do throws(PostgresError) {
+                while let served = takeShipped() { try check(served, connection) }
+                if clock.now() >= nextRecord {
+                    nextRecord = clock.now() + intervalMicros
+                    for served in try newestDecision(after: &lastRecord, connection) { try check(served, connection) }
+                }
+            } catch {
+                // PostgreSQL does not answer: the shipper tells; what was taken is not compared.
+                connection.close()
+            }
+        }
+        connection.close()
+    }
+
+    private func takeShipped() -> Served? {
+        let shipped = Int64(shippedSeq())
+        return waiting.withLock { waiting in
+            guard let index = waiting.firstIndex(where: { $0.seq <= shipped }) else { return nil }
+            return waiting.remove(at: index)
+        }
+    }
+
+    private func check(_ served: Served, _ connection: PostgresConnection) throws(PostgresError) {
+        let outcome = try ParityCheck(served.view.definition, journal: journal).compare(
+            served.point, served: served.values, seq: served.seq, connection)
+        let view = served.view.definition.spec.name
+        observe(.parity(view: view, checked: outcome.compared, mismatches: outcome.mismatches.count))
+        if let first = outcome.mismatches.first {
+            lastMismatch.withLock { $0 = (view, first.feature, clock.now()) }
+        }
+    }
+
+    /// The vectors of the newest decision that was shipped and not looked at yet.
+    private func newestDecision(
+        after last: inout Int64, _ connection: PostgresConnection
+    ) throws(PostgresError) -> [Served] {
+        let rows = try connection.query(
+            """
+            SELECT seq, record FROM decisiond.decision_record WHERE journal_id = $1 AND seq > $2 ORDER BY seq DESC LIMIT 1
+            """, [.uuid(journal), .int64(last)])
+        guard rows.rowCount == 1, let seq = try rows.int64(0, 0), let text = try rows.string(0, 1),
+            let record = try? JSONTree(parsing: text)
+        else { return [] }
+        last = seq
+        return served(of: record)
+    }
+
+    private func served(of record: JSONTree) -> [Served] {
+        let snapshot = state.snapshot
+        guard let asOf = record["as_of"]?.string.flatMap(Timestamp.parse), let seq = record["features_seq"]?.int64,
+            // A decision as of another time was made from what was known then, which its record does not say.
+            let decided = record["decided_at"]?.string.flatMap(Timestamp.parse), abs(decided - asOf) < 1_000_000,
+            let name = record["decision"]?.string, let entry = snapshot.decisions[name],
+            record["version"]?.int64 == Int64(entry.decision.version)
+        else { return [] }
+        return zip(entry.decision.spec.features, entry.views).compactMap { use, view -> Served? in
+            let spec = view.definition.spec
+            let inputs = entry.decision.spec.inputs
+            guard let features = record["features"]?[spec.name], features["version"]?.int64 == Int64(spec.version),
+                let key = record["inputs"]?[inputs[use.entityInput].name]?.string
+            else { return nil }
+            let values = spec.features.map { feature in
+                ServedValue(json: features["values"]?[feature.name] ?? .null, nullReason: nil)
+            }
+            return Served(
+                view: view, point: ParityPoint(parts: [key], asOfMicros: asOf, knownMicros: nil), values: values,
+                seq: seq)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+import Features
+import JSON
+import Postgres
+
+/// The stored events of one view for all entities of a request, streamed in the order of the entities.
+final class StoredHistory {
+    let view: ViewEntry
+    private let name: String
+    private let connection: PostgresConnection
+    private let parser = JSONParser()
+    private var writer = JSONWriter(capacity: 1024)
+    private var page: [(entity: [UInt8], event: FeatureEvent)] = []
+    private var next = 0
+    private var isAtEnd = false
+
+    /// Opens the cursor, in the connection's transaction.
+    ///
+    /// - Parameters:
+    ///   - number: tells this cursor from the others of the transaction.
+    ///   - journal: id of the journal whose events count.
+    ///   - position: journal position up to which they count.
+    ///   - through: latest event time that anybody asks for [microseconds].
+    init(
+        _ view: ViewEntry, number: Int, journal: UInt128, position: Int64, through: Int64,
+        _ connection: PostgresConnection
+    ) throws(PostgresError) {
+        self.view = view
+        self.connection = connection
+        name = "history_\(number)"
+        let definition = view.definition
+        let places = definition.keyPointers.enumerated().map { index, pointer in
+            "\(EventSQL.text(at: pointer.tokens)) = t.part_\(index)"
+        }
+        try connection.query(
+            """
+            DECLARE \(name) NO SCROLL CURSOR FOR
+            SELECT t.entity, e.seq, e.ingest_us, e.event_us, e.source, e.id, e.type, e.subject, e.data::text,
+                e.extensions::text
+            FROM decisiond.event e JOIN pg_temp.historical_entity t ON \(places.joined(separator: " AND "))
+            WHERE e.journal_id = $1 AND e.contract = $2 AND e.seq <= $3 AND e.event_us <= $4
+                AND (cardinality($5::text[]) = 0 OR e.type = ANY ($5))
+            ORDER BY t.entity COLLATE "C"
+            """,
+            [
+                .uuid(journal), .text(definition.spec.contract), .int64(position), .int64(through),
+                .textArray(definition.eventTypes),
+            ])
+    }
+
+    /// Hands on every event of an entity. Entities must be asked for in the order of their bytes.
+    func events(of entity: [UInt8], _ body: (FeatureEvent) -> Void) throws(PostgresError) {
+        while true {
+            if next == page.count {
+                if isAtEnd { return }
+                try fetch()
+                continue
+            }
+            guard page[next].entity == entity else { return }
+            body(page[next].event)
+            next += 1
+        }
+    }
+
+    private func fetch() throws(PostgresError) {
+        page.removeAll(keepingCapacity: true)
+        next = 0
+        let rows = try connection.query("FETCH \(ServiceLimits.trainingBatchRows) FROM \(name)", [])
+        isAtEnd = rows.rowCount < ServiceLimits.trainingBatchRows
+        for index in 0..<rows.rowCount {
+            guard let entity = rows.withRaw(index, 0, { Array($0) }) else { continue }
+            page.append((entity, try event(rows, index)))
+        }
+    }
+
+    /// The row as the view sees it: its JSON as it came, read by the code that reads live events.
+    private func event(_ rows: borrowing PostgresResult, _ index: Int) throws(PostgresError) -> FeatureEvent {
+        guard let seq = try rows.int64(index, 1), let ingest = try rows.int64(index, 2),
+            let time = try rows.int64(index, 3), let source = try rows.string(index, 4),
+            let id = try rows.string(index, 5), let type = try rows.string(index, 6)
+        else { throw PostgresError.unexpectedResult(message: "an event row with a null") }
+        writer.removeAll()
+        writer.beginObject()
+        for (key, text) in [("id", id), ("source", source), ("type", type)] {
+            writer.key(key)
+            writer.string(text)
+        }
+        if let subject = try rows.string(index, 7) {
+            writer.key("subject")
+            writer.string(subject)
+        }
+        writer.key("time")
+        writer.timestamp(time)
+        rows.withRaw(index, 8) { data in
+            writer.key("data")
+            writer.raw(data)
+        }
+        rows.withRaw(index, 9) { extensions in
+            guard case .object(let members)? = try? JSONTree(parsing: Array(extensions)) else { return }
+            for member in members {
+                writer.key(member.key)
+                writer.raw(member.value.bytes)
+            }
+        }
+        writer.endObject()
+        let values = writer.bytes.withUnsafeBytes { bytes in
+            (try? parser.parse(bytes)).map { view.definition.values(of: $0) }
+        }
+        guard let values else { throw PostgresError.unexpectedResult(message: "event \(seq) does not parse") }
+        return FeatureEvent(
+            entity: "", source: source, id: id, time: time, ingestTime: ingest, seq: seq, values: values)
+    }
+}
+
+extension FeatureViewDefinition {
+    /// Names of the parts of the entity's key, as requests spell them.
+    var keyNames: [String] { [spec.entity] }
+    /// Where the parts lie in an event.
+    var keyPointers: [JSONPointer] { [entityPointer] }
+
+    /// The key as memory knows it.
+    func key(of parts: [String]) -> String { parts[0] }
+}
