@@ -59,6 +59,9 @@ public struct FeatureSQL: Hashable, Sendable {
                 FROM decisiond.event e
                 WHERE e.journal_id = $1 AND e.contract = \(EventSQL.literal(spec.contract))\(Self.conditions(source))
                     AND e.event_us <= $2 AND ($3::bigint IS NULL OR e.ingest_us <= $3) AND e.seq <= $4
+                    AND e.retracts IS NOT TRUE AND NOT EXISTS (
+                        SELECT FROM decisiond.event c WHERE c.journal_id = $1 AND c.corrects_seq = e.seq
+                            AND c.seq <= $4 AND ($3::bigint IS NULL OR c.ingest_us <= $3))
             )
             SELECT
             \(expressions.isEmpty ? "    count(*)" : expressions.joined(separator: ",\n"))
@@ -92,6 +95,9 @@ public struct FeatureSQL: Hashable, Sendable {
         case .double: return double(EventSQL.text(at: path, ofType: "number"))
         case .decimal(let scale): return scaled(EventSQL.text(at: path, ofType: "number"), scale)
         case .integer: return scaled(EventSQL.text(at: path, ofType: "number"), 0)
+        // Counted only: their values have no order and no sum here.
+        case .boolean: return EventSQL.text(at: path, ofType: "boolean")
+        case .timestamp, .date: return EventSQL.text(at: path, ofType: "string")
         }
     }
 
@@ -119,6 +125,10 @@ public struct FeatureSQL: Hashable, Sendable {
         let column = spec.columns.first { $0.name == feature.column }
         let value = column.map { EventSQL.identifier($0.name) } ?? "*"
         let isDouble = column?.kind == .double
+        switch column?.kind {
+        case .boolean, .timestamp, .date: if feature.aggregate != .count { return nil }
+        default: break
+        }
         switch feature.aggregate {
         case .count: return "count(\(value))\(window.filter)"
         case .sum: return isDouble ? nil : "coalesce(\(call("sum", value, window)), 0)"
@@ -135,9 +145,13 @@ public struct FeatureSQL: Hashable, Sendable {
         case .ratio(let denominator):
             let bottom = EventSQL.identifier(denominator)
             return quotient(call("sum", value, window), "nullif(\(call("sum", bottom, window)), 0)")
-        case .lastTime: return call("max", "event_us", window)
+        case .firstTime: return time("min", value, window)
+        case .lastTime: return time("max", value, window)
         case .timeSince(let unit):
             return quotient("($2 - \(call("max", "event_us", window)))::numeric", String(unit.rawValue))
+        case .attribute: return end(value, ("", ""), "DESC")
+        // Lists, sketches and binary logarithms are not PostgreSQL's.
+        case .topK, .quantile, .decayedSum, .decayedMean: return nil
         }
     }
 
@@ -160,6 +174,14 @@ public struct FeatureSQL: Hashable, Sendable {
         _ function: String, _ value: String, _ window: (filter: String, condition: String)
     ) -> String {
         "\(function)(\(value))\(window.filter)"
+    }
+
+    /// The earliest or latest event time; of a column, of the events with a value.
+    private static func time(
+        _ function: String, _ value: String, _ window: (filter: String, condition: String)
+    ) -> String {
+        if value == "*" { return call(function, "event_us", window) }
+        return "\(function)(event_us) FILTER (WHERE \(window.condition)\(value) IS NOT NULL)"
     }
 
     /// The first or last value by (event time, source, id), bytes compared.

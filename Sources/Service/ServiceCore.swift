@@ -165,11 +165,11 @@ final class ServiceCore: Sendable {
                 links: { ingest.captureLinks() }),
             journal: journal, configuration: configuration, clock: clock, telemetry: telemetry,
             recovery: recovered.outcome, shippedSeq: { shipper.shippedSeq })
-        tellRecovery()
         parity = ParitySampler(
             state: state, journal: journal.uuid, clock: clock, url: configuration.databaseURL,
             perMinute: configuration.paritySamplePerMinute, shippedSeq: { shipper.shippedSeq },
             observe: { telemetry.observe($0, at: clock.now()) })
+        tellRecovery()
     }
 
     private func tellRecovery() {

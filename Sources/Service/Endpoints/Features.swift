@@ -84,7 +84,7 @@ extension ServiceHandler {
                     request.head.receivedNanoseconds &+ UInt64(ServiceLimits.historyMillisecondsMax) &* 1_000_000
                 return try readFromHistory(read, route, responder, workspaces)
             }
-            service.parity.offer(view, [entity], asOf: time, knownAt: knownAt, workspace.vector, now: now)
+            service.parity.offer(view, entity, asOf: time, knownAt: knownAt, workspace.vector, now: now)
             answer(read, workspace.vector, route, responder)
         }
     }

@@ -106,7 +106,8 @@ enum Operation: String, Sendable, CaseIterable {
         case .postDecision, .getDecisionHealth: "decision"
         case .getDecisionRecord, .listDecisionRecords, .replayDecisionRecord, .postOutcome: "decision_record"
         case .postEvents, .listQuarantine: "stream"
-        case .getFeatures, .queryFeatures, .getFeatureStatistics, .postHistoricalFeatures, .verifyFeatures: "feature_view"
+        case .getFeatures, .queryFeatures, .getFeatureStatistics, .postHistoricalFeatures, .verifyFeatures:
+            "feature_view"
         case .getKPI, .listKPIs: "kpi"
         case .queryMeasures: "measure"
         case .getQuality, .listQuality: "contract"

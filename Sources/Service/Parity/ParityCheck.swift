@@ -16,7 +16,8 @@ struct ParityMismatch: Sendable, Equatable {
 struct ParityOutcome: Sendable, Equatable {
     /// Values that were compared.
     var compared = 0
-    /// Values that memory refused by a limit (`window_truncated`, `overflow`, `feature_unavailable`), which SQL knows not.
+    /// Values that memory refused by a limit (`window_truncated`, `overflow`, `feature_unavailable`, `expired`), which SQL
+    /// knows not.
     var limited = 0
     var mismatches: [ParityMismatch] = []
 }
@@ -105,13 +106,13 @@ private struct Comparison {
         let kind = view.columns.first { $0.name == feature.column }?.kind
         switch feature.aggregate {
         case .mean, .variance, .stddev, .ratio, .timeSince: form = .double
-        case .lastTime: form = .time
+        case .firstTime, .lastTime: form = .time
         case .count, .distinct: form = .decimal
         default: form = kind == .string ? .text : kind == .double ? .double : .decimal
         }
     }
 
-    private static let limits: Set<String> = ["window_truncated", "overflow", "feature_unavailable"]
+    private static let limits: Set<String> = ["window_truncated", "overflow", "feature_unavailable", "expired"]
 
     func verdict(_ served: ServedValue, _ expected: String?) -> Verdict {
         if let reason = served.nullReason, Self.limits.contains(reason) { return .limited }

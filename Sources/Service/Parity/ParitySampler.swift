@@ -151,17 +151,18 @@ final class ParitySampler: Sendable {
             let name = record["decision"]?.string, let entry = snapshot.decisions[name],
             record["version"]?.int64 == Int64(entry.decision.version)
         else { return [] }
-        return zip(entry.decision.spec.features, entry.views).compactMap { use, view -> Served? in
+        return zip(entry.decision.entityInputs, entry.views).compactMap { keyInputs, view -> Served? in
             let spec = view.definition.spec
             let inputs = entry.decision.spec.inputs
-            guard let features = record["features"]?[spec.name], features["version"]?.int64 == Int64(spec.version),
-                let key = record["inputs"]?[inputs[use.entityInput].name]?.string
+            guard let features = record["features"]?[spec.name], features["version"]?.int64 == Int64(spec.version)
             else { return nil }
+            let parts = keyInputs.compactMap { record["inputs"]?[inputs[$0].name]?.string }
+            guard parts.count == keyInputs.count else { return nil }
             let values = spec.features.map { feature in
                 ServedValue(json: features["values"]?[feature.name] ?? .null, nullReason: nil)
             }
             return Served(
-                view: view, point: ParityPoint(parts: [key], asOfMicros: asOf, knownMicros: nil), values: values,
+                view: view, point: ParityPoint(parts: parts, asOfMicros: asOf, knownMicros: nil), values: values,
                 seq: seq)
         }
     }

@@ -35,10 +35,11 @@ final class StoredHistory {
             """
             DECLARE \(name) NO SCROLL CURSOR FOR
             SELECT t.entity, e.seq, e.ingest_us, e.event_us, e.source, e.id, e.type, e.subject, e.data::text,
-                e.extensions::text
+                e.extensions::text, c.seq, c.ingest_us
             FROM decisiond.event e JOIN pg_temp.historical_entity t ON \(places.joined(separator: " AND "))
+            LEFT JOIN decisiond.event c ON c.journal_id = e.journal_id AND c.corrects_seq = e.seq AND c.seq <= $3
             WHERE e.journal_id = $1 AND e.contract = $2 AND e.seq <= $3 AND e.event_us <= $4
-                AND (cardinality($5::text[]) = 0 OR e.type = ANY ($5))
+                AND e.retracts IS NOT TRUE AND (cardinality($5::text[]) = 0 OR e.type = ANY ($5))
             ORDER BY t.entity COLLATE "C"
             """,
             [
@@ -106,17 +107,21 @@ final class StoredHistory {
             (try? parser.parse(bytes)).map { view.definition.values(of: $0) }
         }
         guard let values else { throw PostgresError.unexpectedResult(message: "event \(seq) does not parse") }
-        return FeatureEvent(
+        var event = FeatureEvent(
             entity: "", source: source, id: id, time: time, ingestTime: ingest, seq: seq, values: values)
+        if let end = try rows.int64(index, 10), let ended = try rows.int64(index, 11) {
+            event.superseded = Supersession(seq: end, ingestTime: ended)
+        }
+        return event
     }
 }
 
 extension FeatureViewDefinition {
     /// Names of the parts of the entity's key, as requests spell them.
-    var keyNames: [String] { [spec.entity] }
+    var keyNames: [String] { spec.entityParts.map(\.name) }
     /// Where the parts lie in an event.
-    var keyPointers: [JSONPointer] { [entityPointer] }
+    var keyPointers: [JSONPointer] { entityPointers }
 
     /// The key as memory knows it.
-    func key(of parts: [String]) -> String { parts[0] }
+    func key(of parts: [String]) -> String { parts.count == 1 ? parts[0] : EntityKey.encode(parts) }
 }

@@ -102,7 +102,7 @@ struct TrainingSetExport: Sendable {
             } else if column.type == .string || column.type == .time {
                 record.field(index).withUnsafeBufferPointer { writer.string(utf8: $0) }
             } else {
-                writer.raw(record.field(index))
+                record.field(index).withUnsafeBufferPointer { writer.raw($0) }
             }
         }
         writer.endObject()
