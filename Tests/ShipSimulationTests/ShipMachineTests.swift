@@ -10,7 +10,8 @@ import Testing
     private func refusal(_ code: SQLState) -> PostgresError {
         .server(
             PostgresServerError(
-                sqlState: code, severity: "ERROR", message: "", table: nil, column: nil, constraint: nil, copyLine: nil)
+                sqlState: code, severity: "ERROR", message: "", table: "event", column: nil, constraint: nil,
+                copyLine: nil)
         )
     }
 

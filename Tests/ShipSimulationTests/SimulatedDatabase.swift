@@ -143,7 +143,7 @@ struct SimulatedDatabase {
     private func refusal(_ code: SQLState) -> PostgresError {
         .server(
             PostgresServerError(
-                sqlState: code, severity: "ERROR", message: "simulated", table: nil, column: nil, constraint: nil,
+                sqlState: code, severity: "ERROR", message: "simulated", table: "event", column: nil, constraint: nil,
                 copyLine: nil))
     }
 
