@@ -66,7 +66,9 @@ import Testing
             let recovered = try RecoveryTests.recover(directory)
             self.recovered = recovered
             let observer = CommitObserver(
-                applier: recovered.applier, state: recovered.state, onState: { _ in }, onGroup: { _, _, _, _ in })
+                applier: recovered.applier, state: recovered.state, waits: ShipWaits(), clock: WallClock(),
+                onState: { _ in },
+                onEvents: { _, _, _ in }, onGroup: { _, _, _, _ in })
             journal = ServiceJournal(recovered.journal, observer: observer)
             let ingest = Ingest(recovered.dedupe)
             self.ingest = ingest
