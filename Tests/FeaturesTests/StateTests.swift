@@ -90,6 +90,33 @@ import Testing
         }
     }
 
+    /// A spilled entity must come back as one that is to be fetched, never as one without events.
+    @Test func spilledEntitiesStaySpilled() throws {
+        func store() throws -> (store: FeatureStore, view: SavedView, plan: FeaturePlan) {
+            let store = FeatureStore(shards: 1, seed: 7)
+            let index = store.add(try FeatureStoreTests.smallView("small"), canSpill: true)
+            return (
+                store, SavedView(index: index, name: "small", fingerprint: 1), try store.plan(view: index)
+            )
+        }
+        let (before, view, plan) = try store()
+        for seq in Int64(1)...20 { before.apply(view: view.index, FeatureStoreTests.event("e\(seq % 4)", seq)) }
+        #expect(before.spill(to: 0, through: 20).spilled == 4)
+        before.apply(view: view.index, FeatureStoreTests.event("e1", 21))
+        let old = SupersededEvent(entity: "e2", time: FeatureStoreTests.event("e2", 2).time, seq: 2)
+        before.correct(view: view.index, old, by: Supersession(seq: 22, ingestTime: 22), with: nil)
+        let (after, _, afterPlan) = try store()
+        let bytes = before.encodeShard(0, views: [view])
+        #expect(try after.restoreShard(0, from: bytes, seq: 22, views: [view]).isEmpty)
+        var vector = FeatureVector()
+        for entity in ["e0", "e1", "e2", "e3"] {
+            #expect(after.spilledViews(entity, plan) == before.spilledViews(entity, plan))
+            after.read(entity, afterPlan, asOf: 1 << 50, into: &vector)
+            #expect(vector.status == .spilled, "\(entity)")
+        }
+        #expect(after.encodeShard(0, views: [view]).count == bytes.count)
+    }
+
     @Test func rowsOfAnotherMakeAreUnavailable() throws {
         let full = try Pair(try Self.definitions(), shards: 1)
         var random = SeededGenerator(5)
