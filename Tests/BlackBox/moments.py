@@ -29,8 +29,6 @@ SNAPSHOT = {
     "snapshot_write": "a snapshot is partly written",
     "snapshot_rename": "a snapshot is about to get its name, or has got it",
 }
-if not (SOURCE.parents[3] / "Sources" / "Journal" / "SnapshotWriter.swift").exists():
-    SNAPSHOT = {}
 
 
 @functools.cache

@@ -182,8 +182,9 @@ struct EventHistory {
         """, [.uuid, .inferred, .int64, .int64, .int64])
 }
 
-/// Turns a row of `decisiond.event` into the event as it came, so that the same code takes its values.
-private struct EventRow {
+/// Turns a row of `decisiond.event` into the event as it came, so that the same code takes its values. The columns come
+/// first in the row, in their order.
+struct EventRow {
     static let columns = "e.seq, e.ingest_us, e.event_us, e.source, e.id, e.type, e.subject, e.data, e.extensions"
     static let columnCount = 9
 

@@ -7,8 +7,7 @@ final class StoredHistory {
     let view: ViewEntry
     private let name: String
     private let connection: PostgresConnection
-    private let parser = JSONParser()
-    private var writer = JSONWriter(capacity: 1024)
+    private var row = EventRow()
     private var page: [(entity: [UInt8], event: FeatureEvent)] = []
     private var next = 0
     private var isAtEnd = false
@@ -34,8 +33,7 @@ final class StoredHistory {
         try connection.query(
             """
             DECLARE \(name) NO SCROLL CURSOR FOR
-            SELECT t.entity, e.seq, e.ingest_us, e.event_us, e.source, e.id, e.type, e.subject, e.data::text,
-                e.extensions::text, c.seq, c.ingest_us
+            SELECT \(EventRow.columns), t.entity, c.seq, c.ingest_us
             FROM decisiond.event e JOIN pg_temp.historical_entity t ON \(places.joined(separator: " AND "))
             LEFT JOIN decisiond.event c ON c.journal_id = e.journal_id AND c.corrects_seq = e.seq AND c.seq <= $3
             WHERE e.journal_id = $1 AND e.contract = $2 AND e.seq <= $3 AND e.event_us <= $4
@@ -68,51 +66,16 @@ final class StoredHistory {
         let rows = try connection.query("FETCH \(ServiceLimits.trainingBatchRows) FROM \(name)", [])
         isAtEnd = rows.rowCount < ServiceLimits.trainingBatchRows
         for index in 0..<rows.rowCount {
-            guard let entity = rows.withRaw(index, 0, { Array($0) }) else { continue }
-            page.append((entity, try event(rows, index)))
-        }
-    }
-
-    /// The row as the view sees it: its JSON as it came, read by the code that reads live events.
-    private func event(_ rows: borrowing PostgresResult, _ index: Int) throws(PostgresError) -> FeatureEvent {
-        guard let seq = try rows.int64(index, 1), let ingest = try rows.int64(index, 2),
-            let time = try rows.int64(index, 3), let source = try rows.string(index, 4),
-            let id = try rows.string(index, 5), let type = try rows.string(index, 6)
-        else { throw PostgresError.unexpectedResult(message: "an event row with a null") }
-        writer.removeAll()
-        writer.beginObject()
-        for (key, text) in [("id", id), ("source", source), ("type", type)] {
-            writer.key(key)
-            writer.string(text)
-        }
-        if let subject = try rows.string(index, 7) {
-            writer.key("subject")
-            writer.string(subject)
-        }
-        writer.key("time")
-        writer.timestamp(time)
-        rows.withRaw(index, 8) { data in
-            writer.key("data")
-            writer.raw(data)
-        }
-        rows.withRaw(index, 9) { extensions in
-            guard case .object(let members)? = try? JSONTree(parsing: Array(extensions)) else { return }
-            for member in members {
-                writer.key(member.key)
-                writer.raw(member.value.bytes)
+            guard let entity = rows.withRaw(index, EventRow.columnCount, { Array($0) }),
+                var event = try row.event(rows, index, view.definition)
+            else { continue }
+            if let seq = try rows.int64(index, EventRow.columnCount + 1),
+                let ingest = try rows.int64(index, EventRow.columnCount + 2)
+            {
+                event.superseded = Supersession(seq: seq, ingestTime: ingest)
             }
+            page.append((entity, event))
         }
-        writer.endObject()
-        let values = writer.bytes.withUnsafeBytes { bytes in
-            (try? parser.parse(bytes)).map { view.definition.values(of: $0) }
-        }
-        guard let values else { throw PostgresError.unexpectedResult(message: "event \(seq) does not parse") }
-        var event = FeatureEvent(
-            entity: "", source: source, id: id, time: time, ingestTime: ingest, seq: seq, values: values)
-        if let end = try rows.int64(index, 10), let ended = try rows.int64(index, 11) {
-            event.superseded = Supersession(seq: end, ingestTime: ended)
-        }
-        return event
     }
 }
 
