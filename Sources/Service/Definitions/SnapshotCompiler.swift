@@ -163,10 +163,12 @@ struct SnapshotCompiler {
     private func checkEntities() {
         var parts: [String: (view: String, names: [String])] = [:]
         let published = { (name: String) in pointers[DefinitionKey(kind: .featureView, name: name)] }
+        // A view that is being filled counts as it will be, not as its version before.
+        let entries = views.merging(building) { _, filling in filling }
         // Views that are being published come last, so that the problem is told of them.
-        let names = views.keys.sorted()
+        let names = entries.keys.sorted()
         for name in names.filter({ published($0) == nil }) + names.filter({ published($0) != nil }) {
-            guard let spec = views[name]?.definition.spec else { continue }
+            guard let spec = entries[name]?.definition.spec else { continue }
             let own = spec.entityParts.map(\.name)
             guard let known = parts[spec.entity] else {
                 parts[spec.entity] = (name, own)
