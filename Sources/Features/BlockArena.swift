@@ -34,6 +34,7 @@ struct BlockArena: ~Copyable {
         var base: UnsafeMutableRawPointer?
         var used: Int
         var live: Int
+        var capacity: Int
     }
 
     /// Block of each entity slot.
@@ -86,7 +87,7 @@ struct BlockArena: ~Copyable {
             chunk = Self.large
             largeBytes += size
         } else {
-            if current < 0 || chunks[current].used + size > FeatureLimits.arenaChunkBytes { makeRoom(size) }
+            if current < 0 || chunks[current].used + size > chunks[current].capacity { makeRoom(size) }
             block = bump(current, size)
             chunk = UInt32(current)
         }
@@ -126,17 +127,17 @@ struct BlockArena: ~Copyable {
     /// A current chunk with room: emptying the worst chunk when an eighth of all is garbage, else a fresh one.
     private mutating func makeRoom(_ size: Int) {
         if (chunkBytes - liveBytes) * 8 > chunkBytes, let victim = emptiest() {
-            let target = takeChunk()
+            let target = takeChunk(atLeast: chunks[victim].live + size)
             evacuate(victim, to: target)
             current = target
-            if chunks[current].used + size <= FeatureLimits.arenaChunkBytes { return }
+            return
         }
-        current = takeChunk()
+        current = takeChunk(atLeast: size)
     }
 
     private func emptiest(except: Int = -1) -> Int? {
         var best: Int?
-        var least = FeatureLimits.arenaChunkBytes
+        var least = FeatureLimits.arenaChunkBytes + 1
         for index in chunks.indices where index != except && chunks[index].base != nil && chunks[index].live < least {
             least = chunks[index].live
             best = index
@@ -144,14 +145,17 @@ struct BlockArena: ~Copyable {
         return best
     }
 
-    private mutating func takeChunk() -> Int {
-        let base = UnsafeMutableRawPointer.allocate(byteCount: FeatureLimits.arenaChunkBytes, alignment: 8)
-        chunkBytes += FeatureLimits.arenaChunkBytes
+    /// A fresh chunk. The first ones are small, each as large as all before it: a store has many tables of few rows.
+    private mutating func takeChunk(atLeast needed: Int) -> Int {
+        let usual = min(FeatureLimits.arenaChunkBytes, max(FeatureLimits.arenaChunkBytesMin, chunkBytes))
+        let capacity = max(needed, usual)
+        let base = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
+        chunkBytes += capacity
         if let index = emptyChunks.popLast() {
-            chunks[index] = Chunk(base: base, used: 0, live: 0)
+            chunks[index] = Chunk(base: base, used: 0, live: 0, capacity: capacity)
             return index
         }
-        chunks.append(Chunk(base: base, used: 0, live: 0))
+        chunks.append(Chunk(base: base, used: 0, live: 0, capacity: capacity))
         return chunks.count - 1
     }
 
@@ -178,10 +182,10 @@ struct BlockArena: ~Copyable {
     /// there is nothing to gain.
     mutating func compactChunk() -> Bool {
         guard (chunkBytes - liveBytes) * 4 > chunkBytes, let victim = emptiest(except: current),
-            chunks[victim].live * 2 <= FeatureLimits.arenaChunkBytes
+            chunks[victim].live * 2 <= chunks[victim].capacity
         else { return false }
-        if current < 0 || chunks[current].used + chunks[victim].live > FeatureLimits.arenaChunkBytes {
-            current = takeChunk()
+        if current < 0 || chunks[current].used + chunks[victim].live > chunks[current].capacity {
+            current = takeChunk(atLeast: chunks[victim].live)
         }
         evacuate(victim, to: current)
         return true
@@ -189,8 +193,8 @@ struct BlockArena: ~Copyable {
 
     private mutating func free(_ chunk: Int) {
         chunks[chunk].base?.deallocate()
-        chunks[chunk] = Chunk(base: nil, used: 0, live: 0)
-        chunkBytes -= FeatureLimits.arenaChunkBytes
+        chunkBytes -= chunks[chunk].capacity
+        chunks[chunk] = Chunk(base: nil, used: 0, live: 0, capacity: 0)
         emptyChunks.append(chunk)
     }
 }

@@ -47,6 +47,8 @@ public enum FeatureLimits {
     static let layoutsMax = 16_384
     /// Bytes of one arena chunk. Small, since one chunk is evacuated under a shard's lock.
     static let arenaChunkBytes = 65_536
+    /// Bytes of an arena's first chunk.
+    static let arenaChunkBytesMin = 4_096
     /// Blocks above this size live outside chunks [bytes].
     static let arenaBlockBytesMax = 16_384
 }

@@ -7,6 +7,7 @@ import pytest
 
 import decisions
 import retail
+from daemon import eventually
 
 EVENT = "application/cloudevents+json"
 
@@ -299,6 +300,8 @@ def test_statistics_of_what_was_served(shop):
         {"name": "spend", "aggregate": "sum", "of": "/data/amount", "windows": ["30d"]},
         {"name": "gift", "aggregate": "attribute", "of": "/data/gift"},
         {"name": "product", "aggregate": "attribute", "of": "/data/product"}]))
+    eventually(lambda: shop.admin.get(f"/v1/definitions/FeatureView/{name}").json()["fill"]["state"] != "building",
+               "the view is filled from the events of the other tests")
     for number in range(10):
         order(shop, f"s{number}", f"s{number}", "2011-02-04T11:59:00Z", product="tea", amount=number)
         read(shop.admin, name, AT, shopper=f"s{number}")

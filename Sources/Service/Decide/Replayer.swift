@@ -117,12 +117,14 @@ final class Replayer: Sendable {
                         pointer: "/features/\(change.view)/\(change.feature)", code: "type_mismatch",
                         message: "a number, a text, true, false or null"))
             }
-            if case .string = change.value, case .number = record["features"]?[change.view]?["values"]?[change.feature]
-            {
+            let held = record["features"]?[change.view]?["values"]?[change.feature]
+            switch (change.value, held) {
+            case (.string, .number), (.bool, .number), (.bool, .string), (.string, .bool), (.number, .bool):
                 problems.append(
                     DocumentProblem(
                         pointer: "/features/\(change.view)/\(change.feature)", code: "type_mismatch",
-                        message: "the record holds a number here"))
+                        message: "the record holds another kind of value here"))
+            default: break
             }
         }
         for change in overrides.features where record["features"]?[change.view]?["values"]?[change.feature] == nil {
