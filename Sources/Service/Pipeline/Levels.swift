@@ -28,6 +28,7 @@ extension ServiceCore {
                     view: name, served: Int64(view.statistics.servedCount),
                     medianAgeSeconds: view.statistics.ages().map { Int64($0.p50) }), at: now)
         }
+        sampleSnapshots(now)
         sampleSources(now)
     }
 

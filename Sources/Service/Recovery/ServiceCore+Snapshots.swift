@@ -24,7 +24,7 @@ extension ServiceCore {
                     component: "FeatureView/\(view)", code: "not_restored",
                     detail: "its saved rows are of another make; it is unavailable until it is filled again"))
         }
-        if shipper.isConnected, !shipper.isDatabaseAhead, journal.firstSeq > shipper.shippedSeq + 1 {
+        if shipper.knowsPosition, !shipper.isDatabaseAhead, journal.firstSeq > shipper.shippedSeq + 1 {
             found.append(
                 Degradation(
                     component: "postgres", code: "behind_journal",

@@ -18,6 +18,7 @@ final class Shipper: Sendable {
     let waits: ShipWaits
     private let shipped = Atomic<UInt64>(0)
     private let connected = Atomic<Bool>(false)
+    private let settled = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
     private let ahead = Atomic<Bool>(false)
     private let refused = Atomic<Int>(0)
@@ -60,6 +61,8 @@ final class Shipper: Sendable {
 
     /// Position up to which PostgreSQL has everything.
     var shippedSeq: UInt64 { shipped.load(ordering: .acquiring) }
+    /// Whether this process has read PostgreSQL's position.
+    var knowsPosition: Bool { settled.load(ordering: .relaxed) }
     /// Whether PostgreSQL answers the shipper.
     var isConnected: Bool { connected.load(ordering: .relaxed) }
     /// Whether the database holds another past of this journal than this machine's disk: an old data directory was put
@@ -160,6 +163,7 @@ final class Shipper: Sendable {
     /// PostgreSQL has everything through `seq`.
     func finished(through seq: UInt64) {
         shipped.store(seq, ordering: .releasing)
+        settled.store(true, ordering: .relaxed)
         state.records.shipped(through: seq)
         waits.shipped(through: seq)
     }
