@@ -110,7 +110,7 @@ struct ShipBatch {
 
     private mutating func addEvent(_ event: EventFrame, _ seq: UInt64) throws(FrameError) {
         guard let root = try? parser.parse(event.raw) else { throw FrameError(what: "event bytes") }
-        write(event, root, seq, to: &events)
+        Self.write(event, root, journal, seq, to: &events)
         events.endRow()
         accepted(event)
         for index in folds(of: event.contract) {
@@ -126,7 +126,7 @@ struct ShipBatch {
             superseded = try? supersededParser.parse(frame.supersededRaw)
             if superseded == nil { throw FrameError(what: "superseded bytes") }
         }
-        write(event, root, seq, to: &corrections)
+        Self.write(event, root, journal, seq, to: &corrections)
         corrections.text(utf8: frame.corrects.bindMemory(to: UInt8.self))
         corrections.integer(Int64(frame.supersededSeq))
         corrections.boolean(frame.isRetraction)
@@ -160,8 +160,11 @@ struct ShipBatch {
         return folds
     }
 
-    /// Writes the columns that all events have.
-    private func write(_ event: EventFrame, _ root: JSONValue, _ seq: UInt64, to rows: inout CopyTextWriter) {
+    /// Writes the columns that all events have. Static: a method of the batch would hold a second reference to the rows, and
+    /// each event would copy them all.
+    private static func write(
+        _ event: EventFrame, _ root: JSONValue, _ journal: UInt128, _ seq: UInt64, to rows: inout CopyTextWriter
+    ) {
         rows.uuid(journal)
         rows.integer(Int64(seq))
         rows.integer(event.ingestMicros)
