@@ -69,6 +69,9 @@ let tests: [Target] = [
     .target(name: "JournalSimulation", dependencies: ["Journal"], path: "Tests/JournalSimulation"),
     .executableTarget(
         name: "journal-append-forever", dependencies: ["Journal"], path: "Tests/JournalAppendForever"),
+    .executableTarget(
+        name: "decisiond-microbench", dependencies: ["Contracts", "Features", "JSON"],
+        path: "Tests/Benchmarks/Micro"),
     .testTarget(name: "JournalTests", dependencies: ["Journal", "JournalSimulation", "journal-append-forever"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
     .testTarget(name: "PostgresTests", dependencies: ["Postgres"]),

@@ -115,11 +115,13 @@ class Database:
 class Daemon:
     """A decisiond of its own, with its own data directory and database."""
 
-    def __init__(self, name, definitions=True, database=None):
+    def __init__(self, name, definitions=True, database=None, needed=NEEDED):
+        """`definitions`: the demo's (True), none (False), or a directory of them, of which `needed` are waited for."""
         self.directory = pathlib.Path(os.environ["BENCH_DIRECTORY"]) / name
         self.directory.mkdir(parents=True, exist_ok=True)
         self.database = database or Database("bench_" + name)
-        self.definitions = definitions
+        self.definitions = ROOT / "deploy" / "demo" / "definitions" if definitions is True else definitions
+        self.needed = set(needed)
         self.process = None
         self.port = None
 
@@ -132,7 +134,7 @@ class Daemon:
             "DECISIOND_DATABASE_URL": self.database.url, "DECISIOND_LOG_LEVEL": "warning",
         })
         if self.definitions:
-            environment["DECISIOND_DEFINITIONS_DIRECTORY"] = str(ROOT / "deploy" / "demo" / "definitions")
+            environment["DECISIOND_DEFINITIONS_DIRECTORY"] = str(self.definitions)
         log = open(self.directory / "log", "ab")
         begin = time.monotonic()
         self.process = subprocess.Popen([os.environ["BENCH_BINARY"], "serve"], env=environment, stdin=subprocess.DEVNULL,
@@ -164,10 +166,10 @@ class Daemon:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             answer = client.json("GET", "/v1/definitions")
-            if NEEDED <= {(item["kind"], item["name"]) for item in answer["definitions"]}:
+            if self.needed <= {(item["kind"], item["name"]) for item in answer["definitions"]}:
                 return
             time.sleep(0.05)
-        raise BenchError(f"the demo's definitions are not there after 60 s; see {self.directory}/log")
+        raise BenchError(f"the definitions are not there after 60 s; see {self.directory}/log")
 
     def client(self):
         return Client(self.port, self.key)
@@ -200,10 +202,10 @@ class Daemon:
                 raise BenchError("decisiond did not stop within 60 s")
 
 
-def wrk(port, connections, seconds, environment):
-    """One run of wrk; its RESULT as a dictionary with `rate` added."""
+def wrk(port, connections, seconds, environment, script="decide.lua"):
+    """One run of wrk with a script of this directory; its RESULT as a dictionary with `rate` added."""
     threads = min(2, connections)
-    line = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / "decide.lua"),
+    line = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "-s", str(HERE / script),
             f"http://127.0.0.1:{port}/"]
     done = subprocess.run(line, env=dict(os.environ, **environment), capture_output=True, text=True)
     found = re.search(r"^RESULT (\{.*\})$", done.stdout, re.MULTILINE)

@@ -1,6 +1,6 @@
 """The figures of deploy/bench, as markdown. Started by deploy/bench, which sets BENCH_*.
 
-    run.py [SECTION ...]       sections: start memory ingest decide restart models; default: all, in this order
+    run.py [SECTION ...]       sections: start memory ingest decide restart models micro online busy; default: all, in this order
 """
 import array
 import datetime
@@ -15,6 +15,7 @@ import sys
 import time
 
 import harness
+import scale
 import workload
 from harness import BenchError, Daemon, command, say, table
 
@@ -23,7 +24,7 @@ ENTITIES = int(os.environ.get("BENCH_ENTITIES", "100000"))
 PER_ENTITY = int(os.environ.get("BENCH_EVENTS_PER_ENTITY", "4"))
 CONNECTIONS = [int(n) for n in os.environ.get("BENCH_CONNECTIONS", "1 32 128 256").split()]
 LOOPS = 2
-SECTIONS = ["start", "memory", "ingest", "decide", "restart", "models"]
+SECTIONS = ["start", "memory", "ingest", "decide", "restart", "models", "micro", "online", "busy"]
 
 
 class Bench:
@@ -41,8 +42,10 @@ class Bench:
         return self.main
 
     def close(self):
+        """Stops the daemon; the next section that needs it starts it again, with what it knows."""
         if self.main:
             self.main.stop()
+            self.main = None
 
     # Sections
 
@@ -279,6 +282,24 @@ class Bench:
         say(f"{state['applied_seq']:,} frames in the journal, {ENTITIES:,} customers with {PER_ENTITY} purchases each, snapshot "
             f"{size:.0f} MiB.\n")
         table(["memory comes back", "frames replayed", "start to ready, median", "all", "RSS after"], rows)
+
+    def micro(self):
+        scale.micro(self.directory, self.daemon())
+
+    def online(self):
+        say("## Ten features of many entities\n")
+        self.close()
+        held = scale.Scale(self.directory)
+        try:
+            held.memory_and_restart()
+            held.reads()
+        finally:
+            held.daemon.stop()
+
+    def busy(self):
+        if not self.is_loaded:
+            self.load()
+        scale.busy(self.daemon(), ENTITIES)
 
     def models(self):
         say("## One row through 500 trees\n")
