@@ -121,8 +121,9 @@ struct TemporalScanner {
             var nanosecond = 0
             let hasFraction = take(".")
             if hasFraction {
-                guard inTime, let fraction = fraction() else { return nil }
-                nanosecond = fraction
+                // XML Schema's own readers take "0.S", a point without digits.
+                guard inTime else { return nil }
+                nanosecond = fraction() ?? 0
             }
             guard let unit = current, amounts.add(Int64(amount.value), nanosecond, hasFraction, unit, inTime) else {
                 return nil
