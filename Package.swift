@@ -27,7 +27,7 @@ let pure: [Target] = [
     .target(name: "Contracts", dependencies: ["JSON", "CPCRE2"], swiftSettings: strict),
     .target(name: "Models", dependencies: ["JSON", "CTreeKernel"], swiftSettings: strict),
     .target(name: "Features", swiftSettings: strict),
-    .target(name: "Measures", swiftSettings: strict),
+    .target(name: "Measures", dependencies: ["FEEL"], swiftSettings: strict),
     .target(
         name: "Access", dependencies: ["JSON", "FEEL", .product(name: "Crypto", package: "swift-crypto")],
         swiftSettings: strict),
@@ -64,7 +64,7 @@ let tests: [Target] = [
         name: "ContractsTests", dependencies: ["Contracts", "JSON", .product(name: "Yams", package: "Yams")]),
     .testTarget(name: "ModelsTests", dependencies: ["Models", "JSON"]),
     .testTarget(name: "FeaturesTests", dependencies: ["Features"]),
-    .testTarget(name: "MeasuresTests", dependencies: ["Measures"]),
+    .testTarget(name: "MeasuresTests", dependencies: ["FEEL", "Measures"]),
     .testTarget(name: "AccessTests", dependencies: ["Access"], resources: [.copy("Fixtures")]),
     .target(name: "JournalSimulation", dependencies: ["Journal"], path: "Tests/JournalSimulation"),
     .executableTarget(

@@ -157,6 +157,7 @@ public struct DecisionCompiler {
     private let problems: ProblemList
     private let models: (String) -> ModelInterface?
     private var names: [TypedName] = []
+    private let zones: ZoneOffsets
     private var slots: [String: Int] = [:]
     private var views: [(name: String, interface: ViewInterface)] = []
     /// `view.feature` -> (use, index), and plain feature name -> the same where it is unique.
@@ -168,18 +169,21 @@ public struct DecisionCompiler {
     ///
     /// - Parameters:
     ///   - pointer: where the spec stands in the document.
+    ///   - zones: the time zones that expressions may name; records tell the version of their database.
     ///   - views: looks a feature view up by name.
     ///   - models: looks a model up by name.
     public static func compile(
         name: String, version: Int, spec: DecisionSpec, at pointer: String, _ problems: ProblemList,
-        views: (String) -> ViewInterface?, models: @escaping (String) -> ModelInterface?
+        zones: ZoneOffsets = .utcOnly, views: (String) -> ViewInterface?,
+        models: @escaping (String) -> ModelInterface?
     ) -> CompiledDecision? {
         let before = problems.problems.count
-        var compiler = DecisionCompiler(spec: spec, pointer: pointer, problems: problems, models: models)
+        var compiler = DecisionCompiler(
+            spec: spec, pointer: pointer, problems: problems, zones: zones, models: models)
         compiler.declareInputs()
         let featureSlots = compiler.declareFeatures(views)
         let nodes = compiler.compileNodes()
-        let environment = Environment(compiler.names)
+        let environment = Environment(compiler.names, zones: zones)
         var outputs: [Expression] = []
         for (index, output) in spec.outputs.enumerated() {
             let place = "\(pointer)/outputs/\(index)/expression"
@@ -201,13 +205,15 @@ public struct DecisionCompiler {
             slotCount: compiler.names.count, views: compiler.views,
             entityInputs: compiler.entityInputs, featureSlots: featureSlots.filter { used.contains($0.slot) },
             names: DecisionNames(
-                name: name, version: version, spec: spec, nodes: nodes, views: compiler.views,
+                name: name, version: version, tzdata: zones.version, spec: spec, nodes: nodes, views: compiler.views,
                 reasonTexts: Dictionary(spec.reasonTexts.map { ($0.code, $0.text) }) { first, _ in first }))
     }
 
     private init(
-        spec: DecisionSpec, pointer: String, problems: ProblemList, models: @escaping (String) -> ModelInterface?
+        spec: DecisionSpec, pointer: String, problems: ProblemList, zones: ZoneOffsets,
+        models: @escaping (String) -> ModelInterface?
     ) {
+        self.zones = zones
         self.spec = spec
         self.pointer = pointer
         self.problems = problems
@@ -272,7 +278,7 @@ public struct DecisionCompiler {
                 let slot = declare(item.name, .number, nullable: true, "\(place)/name")
                 compiled.append((item.name, .model(steps: plans, slot: slot)))
             case .expression(let source, let type):
-                let expression = expression(source, Environment(names), "\(place)/expression")
+                let expression = expression(source, Environment(names, zones: zones), "\(place)/expression")
                 if let expression { check(expression.resultType, against: type, "\(place)/expression") }
                 let slot = declare(item.name, type, nullable: true, "\(place)/name")
                 if let expression { compiled.append((item.name, .expression(expression, slot: slot))) }
@@ -339,7 +345,7 @@ public struct DecisionCompiler {
     }
 
     private mutating func compileTable(_ name: String, _ spec: TableSpec, _ place: String) -> CompiledTable? {
-        let environment = Environment(names)
+        let environment = Environment(names, zones: zones)
         let table: DecisionTable
         do {
             table = try DecisionTable.compile(try spec.dmn(), environment: environment, profile: .closed)

@@ -15,6 +15,11 @@ public enum DecisionEncoding {
         writer.members(decision.names.decision)
     }
 
+    /// Writes the member of a record that names the time zone database that its expressions were evaluated with.
+    public static func tzdata(_ decision: CompiledDecision, to writer: inout JSONWriter) {
+        if let tzdata = decision.names.tzdata { writer.members(tzdata) }
+    }
+
     /// Writes the inputs as an object in the order declared.
     public static func inputs(_ decision: CompiledDecision, _ values: [Value], to writer: inout JSONWriter) {
         writer.beginObject()

@@ -18,6 +18,8 @@ struct DecisionNames: Sendable {
 
     /// Id, decision and version of the decision's answers; the id's value goes in front of them.
     let decision: EncodedMembers
+    /// The version of the time zone database, for records; nil when it is not known.
+    let tzdata: EncodedMembers?
     let inputs: [EncodedKey]
     let views: [View]
     let outputs: [EncodedKey]
@@ -26,7 +28,7 @@ struct DecisionNames: Sendable {
     private let rules: [[Rule]]
 
     init(
-        name: String, version: Int, spec: DecisionSpec, nodes: [(name: String, node: CompiledNode)],
+        name: String, version: Int, tzdata: String?, spec: DecisionSpec, nodes: [(name: String, node: CompiledNode)],
         views: [(name: String, interface: ViewInterface)], reasonTexts: [String: String]
     ) {
         decision = EncodedMembers { writer in
@@ -34,6 +36,12 @@ struct DecisionNames: Sendable {
             writer.string(name)
             writer.key("version")
             writer.integer(version)
+        }
+        self.tzdata = tzdata.map { version in
+            EncodedMembers { writer in
+                writer.key("tzdata")
+                writer.string(version)
+            }
         }
         inputs = spec.inputs.map { EncodedKey($0.name) }
         outputs = spec.outputs.map { EncodedKey($0.name) }

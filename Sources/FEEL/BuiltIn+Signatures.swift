@@ -9,7 +9,8 @@ extension Signature {
         Signature(.time, "time", .fixed(.time), "from:a", "hour:n,minute:n,second:n,offset:a?"),
         Signature(
             .dateAndTime, "date and time", .fixed(.dateTime), "from:a", "date:a,time:a",
-            "year:n,month:n,day:n,hour:n,minute:n,second:n,offset:a?"),
+            "year:n,month:n,day:n,hour:n,minute:n,second:n,offset:a?",
+            "year:n,month:n,day:n,hour:n,minute:n,second:n,timezone:s?"),
         Signature(.number, "number", .fixed(.number), "from:s,grouping separator:s,decimal separator:s", "from:a"),
         Signature(.string, "string", .fixed(.string), "from:a"),
         Signature(.duration, "duration", .fixed(.any), "from:s"),
@@ -18,7 +19,7 @@ extension Signature {
         Signature(.context, "context", .fixed(.any), "entries:a"),
         Signature(.range, "range", .fixed(.range(.any)), "from:s"),
         Signature(.not, "not", .fixed(.boolean), "negand:b"),
-        Signature(.isSame, "is", .fixed(.boolean), "value1:a,value2:a"),
+        Signature(.isSame, "is", .fixed(.boolean), "value1:a?,value2:a?"),
         Signature(.isDefined, "is defined", .fixed(.boolean), "value:a"),
         Signature(.getOrElse, "get or else", .first, "value:a,default:a"),
     ]

@@ -22,6 +22,18 @@ struct Signature: Sendable {
         case first
         /// The element type of the first argument when that is a list, else its type.
         case element
+
+        /// The result's type for arguments of these types.
+        func type(_ arguments: [FEELType]) -> FEELType {
+            switch self {
+            case .fixed(let type): return type
+            case .first: return arguments.first ?? .any
+            case .element:
+                guard let type = arguments.first else { return .any }
+                if arguments.count == 1, case .list(let element) = type { return element }
+                return arguments.count == 1 ? .any : type
+            }
+        }
     }
 
     struct Parameter: Sendable {
@@ -66,16 +78,7 @@ struct Signature: Sendable {
         }
     }
 
-    func resultType(_ arguments: [Term]) -> FEELType {
-        switch result {
-        case .fixed(let type): return type
-        case .first: return arguments.first?.type ?? .any
-        case .element:
-            guard let type = arguments.first?.type else { return .any }
-            if arguments.count == 1, case .list(let element) = type { return element }
-            return arguments.count == 1 ? .any : type
-        }
-    }
+    func resultType(_ arguments: [Term]) -> FEELType { result.type(arguments.map(\.type)) }
 
     /// Whether this many positional arguments fit some overload.
     func accepts(count: Int) -> Bool {
@@ -86,14 +89,21 @@ struct Signature: Sendable {
     }
 
     /// Positions for named arguments, nil when no overload has all these names.
-    func order(names: [String]) -> (parameters: [Parameter], positions: [Int])? {
-        for parameters in overloads {
+    func order(names: [String]) -> (overload: Int, positions: [Int])? {
+        for (overload, parameters) in overloads.enumerated() {
             let positions = names.compactMap { name in parameters.firstIndex { $0.name == name } }
             guard positions.count == names.count, Set(positions).count == names.count else { continue }
             let missing = parameters.indices.filter { !positions.contains($0) }
-            if missing.allSatisfy({ parameters[$0].isOptional }) { return (parameters, positions) }
+            if missing.allSatisfy({ parameters[$0].isOptional }) { return (overload, positions) }
         }
         return nil
+    }
+
+    /// Whether the arguments are of one overload's types, a list of one counting as its element and null as anything.
+    func accepts(_ arguments: [Value], overload: Int) -> Bool {
+        zip(arguments, overloads[overload]).allSatisfy { argument, parameter in
+            Coercion.coerce(argument, to: parameter.type) != nil
+        }
     }
 
     static subscript(_ function: BuiltIn) -> Signature { table[Int(function.rawValue)] }

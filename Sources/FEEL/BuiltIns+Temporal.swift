@@ -34,7 +34,11 @@ extension BuiltIns {
     }
 
     private static func time(_ arguments: [Value], _ zones: ZoneOffsets) -> Value {
-        if arguments.count >= 3 { return clock(arguments[...]).map { .time($0) } ?? .null }
+        if arguments.count >= 3 {
+            // A zone's offset depends on the day, which a time does not have.
+            if arguments.count > 3, case .string = arguments[3] { return .null }
+            return clock(arguments[...]).map { .time($0) } ?? .null
+        }
         switch singleton(arguments[0]) {
         case .string(let text): return Time(text, zones: zones).map { .time($0) } ?? .null
         case .time(let time): return .time(time)
@@ -44,7 +48,7 @@ extension BuiltIns {
         }
     }
 
-    /// hour, minute, second (with a fraction) and an optional offset.
+    /// hour, minute, second (with a fraction) and an optional offset, or the name of a zone.
     private static func clock(_ arguments: ArraySlice<Value>) -> Time? {
         let parts = Array(arguments)
         guard let hour = whole(parts[0]), let minute = whole(parts[1]), case .number(let second) = parts[2],
@@ -59,6 +63,7 @@ extension BuiltIns {
             case .daysTimeDuration(let offset):
                 guard offset.nanosecond == 0, offset.seconds.magnitude <= 18 * 3600 else { return nil }
                 zone = .offset(Int32(offset.seconds))
+            case .string(let name): zone = .named(name, nil)
             default: return nil
             }
         }
@@ -74,13 +79,13 @@ extension BuiltIns {
             default: return .null
             }
             guard case .time(let time) = arguments[1] else { return .null }
-            return .dateTime(DateTime(date: day, time: time).resolved(zones))
+            return DateTime(date: day, time: time).resolved(zones).map { .dateTime($0) } ?? .null
         }
         if arguments.count >= 6 {
             guard case .date(let day) = date(Array(arguments[0..<3])), let time = clock(arguments[3...]) else {
                 return .null
             }
-            return .dateTime(DateTime(date: day, time: time))
+            return DateTime(date: day, time: time).resolved(zones).map { .dateTime($0) } ?? .null
         }
         switch singleton(arguments[0]) {
         case .string(let text): return DateTime(text, zones: zones).map { .dateTime($0) } ?? .null

@@ -122,7 +122,7 @@ enum BuiltIns {
     private static func isLiteral(_ term: Term) -> Bool {
         switch term.kind {
         case .constant: return true
-        case .call(let function, let arguments):
+        case .call(let function, let arguments, _):
             guard [.date, .time, .dateAndTime, .duration].contains(function), arguments.count == 1,
                 case .constant(.string) = arguments[0].kind
             else { return false }

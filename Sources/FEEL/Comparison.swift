@@ -1,6 +1,7 @@
 /// FEEL's equality and order (DMN 1.5, 10.3.2.3 and table 54).
 enum Comparison {
-    /// Equality: null equals null only; values of different types have no answer.
+    /// Equality: null equals null only; values of different types have no answer. Times are equal when they agree to
+    /// the second, as the standard names hour, minute and second; order and `is()` look at the fraction too.
     static func equal(_ a: Value, _ b: Value) -> Truth {
         switch (a, b) {
         case (.null, .null): return .yes
@@ -11,10 +12,10 @@ enum Comparison {
         case (.date(let a), .date(let b)): return Truth(a == b)
         case (.time(let a), .time(let b)):
             guard (a.zone == .local) == (b.zone == .local) else { return .no }
-            return Truth(a.comparable == b.comparable)
+            return Truth(a.comparableSecond == b.comparableSecond)
         case (.dateTime(let a), .dateTime(let b)):
             guard (a.zone == .local) == (b.zone == .local) else { return .no }
-            return Truth(a.utcSeconds == b.utcSeconds && a.nanosecond == b.nanosecond)
+            return Truth(a.utcSeconds == b.utcSeconds)
         case (.yearsMonthsDuration(let a), .yearsMonthsDuration(let b)): return Truth(a == b)
         case (.daysTimeDuration(let a), .daysTimeDuration(let b)): return Truth(a == b)
         case (.list(let a), .list(let b)): return lists(a, b)
@@ -32,7 +33,7 @@ enum Comparison {
 
     private static func lists(_ a: [Value], _ b: [Value]) -> Truth {
         guard a.count == b.count else { return .no }
-        for (x, y) in zip(a, b) where equal(x, y) != .yes { return equal(x, y) == .unknown ? .no : equal(x, y) }
+        for (x, y) in zip(a, b) where equal(x, y) != .yes { return .no }
         return .yes
     }
 
@@ -45,7 +46,7 @@ enum Comparison {
     }
 
     private static func ranges(_ a: Interval, _ b: Interval) -> Truth {
-        guard a.includesLow == b.includesLow, a.includesHigh == b.includesHigh else { return .no }
+        guard a.kind == b.kind, a.includesLow == b.includesLow, a.includesHigh == b.includesHigh else { return .no }
         return Truth(equal(a.low, b.low) == .yes && equal(a.high, b.high) == .yes)
     }
 
@@ -74,6 +75,14 @@ enum Comparison {
 
     /// Whether a range holds a value; unknown when they cannot be compared. A null endpoint leaves that side open.
     static func contains(_ interval: Interval, _ value: Value) -> Truth {
+        if interval.kind == .notEqual {
+            switch equal(value, interval.low) {
+            case .yes: return .no
+            case .no: return value.isNull ? .unknown : .yes
+            case .unknown: return .unknown
+            }
+        }
+        if interval.kind == .equal { return equal(value, interval.low) }
         var result = Truth.yes
         if !interval.low.isNull {
             guard let order = order(value, interval.low) else { return .unknown }

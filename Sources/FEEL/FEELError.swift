@@ -80,23 +80,6 @@ public enum Profile: Sendable {
     case strict
 }
 
-/// Offsets of IANA time zones, supplied by the caller because this module reads no files.
-public struct ZoneOffsets: Sendable {
-    /// Seconds east of UTC of a zone at a local time (seconds since 1970-01-01T00:00:00 on that zone's clock); nil for
-    /// an unknown zone.
-    public let offsetSeconds: @Sendable (_ zone: String, _ localSeconds: Int64) -> Int32?
-
-    /// Makes zone rules from a lookup.
-    public init(_ offsetSeconds: @escaping @Sendable (_ zone: String, _ localSeconds: Int64) -> Int32?) {
-        self.offsetSeconds = offsetSeconds
-    }
-
-    /// Knows the names of UTC only.
-    public static let utcOnly = ZoneOffsets { zone, _ in
-        ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "Z"].contains(zone) ? 0 : nil
-    }
-}
-
 /// The names that an expression may use, each with its slot: the position in the array of values given to `evaluate`.
 public struct Environment: Sendable {
     /// The names in slot order.

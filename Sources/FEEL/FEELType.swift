@@ -133,7 +133,7 @@ extension Value {
             fields.allSatisfy { key, type in context[key].map { $0.conforms(to: type) } ?? false }
         case (.range(let interval), .range(let endpoint)):
             interval.low.conforms(to: endpoint) && interval.high.conforms(to: endpoint)
-        case (.function(let function), .function): function.type.fits(type)
+        case (.function(let function), .function): function.conforms(to: type)
         default: false
         }
     }

@@ -21,6 +21,12 @@ public enum FEELLimits {
     public static let environmentNames = 4_096
     /// Largest absolute year of a date (DMN 1.5, 10.3.2.3.4).
     public static let year = 999_999_999
+    /// Longest time zone file, in bytes.
+    public static let zoneFileBytes = 65_536
+    /// Transitions of one time zone file.
+    public static let zoneTransitions = 4_096
+    /// Longest name of a time zone, in UTF-8 bytes.
+    public static let zoneNameBytes = 64
     /// Longest plain spelling of a number before `Decimal.description` turns to an exponent, in digits.
     public static let plainDigits = 80
     /// Longest compiled regular expression, in instructions.

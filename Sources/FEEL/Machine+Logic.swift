@@ -11,6 +11,26 @@ extension Machine {
         }
     }
 
+    enum Condition {
+        case truth(Truth)
+        /// Neither a boolean nor null.
+        case other(FEELType)
+    }
+
+    /// The truth of a node where nothing but a boolean or null will do.
+    mutating func condition(_ index: Int32) -> Condition {
+        switch nodes[Int(index)].operation {
+        case .compare, .compareConstant, .between, .inside, .inConstants, .inSet, .test, .and, .or, .not:
+            return .truth(truth(index))
+        default:
+            switch value(index) {
+            case .boolean(let value): return .truth(Truth(value))
+            case .null: return .truth(.unknown)
+            case let other: return .other(other.type)
+            }
+        }
+    }
+
     private mutating func nestedTruth(_ node: Node, _ index: Int32) -> Truth {
         depth += 1
         defer { depth -= 1 }

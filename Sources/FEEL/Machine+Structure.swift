@@ -17,8 +17,9 @@ extension Machine {
             setLocal(node.b, element)
             switch value(node.c) {
             case .boolean(true): kept.append(element)
+            case .boolean, .null: break
             case .number(let position) where offset == 0: return pick(position, elements, index)
-            default: break
+            case let other: return null(.typeMismatch, "a filter is a boolean, not a \(other.type.name)", index)
             }
         }
         if elements.isEmpty, case .number = value(node.c) { return .null }
@@ -115,12 +116,16 @@ extension Machine {
         case .collect:
             state.collected.append(value(state.body))
             if state.partial >= 0 { setLocal(state.partial, .list(state.collected)) }
-        case .some:
-            let truth = truth(state.body)
-            if truth == .yes { state.truth = .yes } else if truth == .unknown { state.truth = .unknown }
-        case .every:
-            let truth = truth(state.body)
-            if truth == .no { state.truth = .no } else if truth == .unknown { state.truth = .unknown }
+        case .some, .every:
+            let deciding: Truth = state.kind == .some ? .yes : .no
+            switch condition(state.body) {
+            case .truth(deciding): state.truth = deciding
+            case .truth(.unknown): state.truth = .unknown
+            case .truth: break
+            case .other(let type):
+                _ = null(.typeMismatch, "'satisfies' takes a boolean, not a \(type.name)", index)
+                state.failed = true
+            }
         }
     }
 
@@ -204,10 +209,11 @@ extension Machine {
 
     private func reorder(_ arguments: [Value], _ names: [String], _ function: Function) -> [Value]? {
         if case .builtIn(let builtIn) = function.body {
-            guard let (parameters, positions) = Signature[builtIn].order(names: names) else { return nil }
-            var ordered = Array(repeating: Value.null, count: min(parameters.count, (positions.max() ?? -1) + 1))
-            for (argument, position) in zip(arguments, positions) { ordered[position] = argument }
-            return ordered
+            guard let order = Signature[builtIn].order(names: names) else { return nil }
+            let count = builtIn == .isSame ? 2 : (order.positions.max() ?? -1) + 1
+            var ordered = Array(repeating: Value.null, count: count)
+            for (argument, position) in zip(arguments, order.positions) { ordered[position] = argument }
+            return Signature[builtIn].accepts(ordered, overload: order.overload) ? ordered : nil
         }
         guard names.count == function.parameters.count else { return nil }
         var ordered: [Value] = []
@@ -249,6 +255,9 @@ extension Machine {
         arguments.reserveCapacity(Int(node.c))
         for argument in 0..<node.c { arguments.append(value(children[Int(node.b + argument)])) }
         guard let function = BuiltIn(rawValue: node.sub) else { return .null }
+        if node.a > 0 && !Signature[function].accepts(arguments, overload: Int(node.a) - 1) {
+            return null(.typeMismatch, "an argument of \(Signature[function].name) has the wrong type", index)
+        }
         return callBuiltIn(function, arguments, index)
     }
 

@@ -95,10 +95,13 @@ struct Machine {
         case .path: return path(node, index)
         case .negate: return negate(node, index)
         case .arithmetic: return arithmetic(node, index)
-        case .conditional: return truth(node.a) == .yes ? value(node.b) : value(node.c)
+        case .conditional: return conditional(node, index)
         case .list: return list(node)
         case .context: return context(node)
         case .interval: return interval(node, index)
+        case .pointRange:
+            let bound = value(node.a)
+            return bound.isNull ? .null : .range(Interval(point: bound, isNegated: node.sub == 1))
         case .filter: return filter(node, index)
         case .loop: return loop(node, index)
         case .function: return function(node)
@@ -109,6 +112,14 @@ struct Machine {
             setLocal(node.a, value(node.b))
             return value(node.c)
         default: return .null
+        }
+    }
+
+    /// A null condition takes the other branch, as if false; a condition of another type is a mistake and gives null.
+    private mutating func conditional(_ node: Node, _ index: Int32) -> Value {
+        switch condition(node.a) {
+        case .truth(let truth): return truth == .yes ? value(node.b) : value(node.c)
+        case .other(let type): return null(.typeMismatch, "a condition is a boolean, not a \(type.name)", index)
         }
     }
 

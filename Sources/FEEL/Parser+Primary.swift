@@ -113,8 +113,7 @@ extension Parser {
         case .lessOrEqual: kind = .interval(low: none, high: bound, includesLow: false, includesHigh: true)
         case .greater: kind = .interval(low: bound, high: none, includesLow: false, includesHigh: false)
         case .greaterOrEqual: kind = .interval(low: bound, high: none, includesLow: true, includesHigh: false)
-        case .equal: kind = .interval(low: bound, high: bound, includesLow: true, includesHigh: true)
-        case .notEqual: throw error("'!=' makes no range", at: offset)
+        case .equal, .notEqual: kind = .pointRange(bound, isNegated: operation == .notEqual)
         }
         return try make(kind, .range(bound.type), offset, bound)
     }
@@ -323,20 +322,25 @@ extension Parser {
     ) throws(FEELError) -> Term {
         let signature = Signature[function]
         var ordered = arguments
+        var overload: Int?
         if !names.isEmpty {
-            guard let (_, positions) = signature.order(names: names) else {
+            guard let order = signature.order(names: names) else {
                 return try make(
                     .unknown("\(signature.name)(\(names.joined(separator: ", ")))"), .null, offset, arguments)
             }
-            let last = positions.max() ?? 0
+            // `is` takes a missing value for null; elsewhere a missing argument is not there at all.
+            let last = function == .isSame ? 1 : order.positions.max() ?? 0
             let none = try make(.constant(.null), .null, offset)
             ordered = (0...last).map { position in
-                positions.firstIndex(of: position).map { arguments[$0] } ?? none
+                order.positions.firstIndex(of: position).map { arguments[$0] } ?? none
             }
+            overload = order.overload
+        } else if function == .isSame && arguments.count != 2 {
+            return try make(.unknown("is/\(arguments.count)"), .null, offset, arguments)
         } else if !signature.accepts(count: arguments.count) {
             return try make(.unknown("\(signature.name)/\(arguments.count)"), .null, offset, arguments)
         }
         if function == .not { return try make(.not(ordered[0]), .boolean, offset, ordered) }
-        return try make(.call(function, ordered), signature.resultType(ordered), offset, ordered)
+        return try make(.call(function, ordered, overload: overload), signature.resultType(ordered), offset, ordered)
     }
 }

@@ -42,6 +42,8 @@ struct Node: Sendable {
         case context
         /// a, b: nodes; sub as for inside, bit 2 for an intended missing endpoint.
         case interval
+        /// a: node; sub: 1 when negated.
+        case pointRange
         /// a: node, b: local, c: condition.
         case filter
         /// a: body, b: first child, c: count of iterators; children are triples (local, domain, end or -1); sub:
@@ -51,7 +53,7 @@ struct Node: Sendable {
         case function
         /// a: node, b: type.
         case instanceOf
-        /// sub: BuiltIn; b: first child, c: count.
+        /// sub: BuiltIn; a: 1 + the overload that the names chose, or 0; b: first child, c: count.
         case call
         /// a: function node, b: first child, c: count; sub: 1 when names follow the arguments as constants.
         case invoke

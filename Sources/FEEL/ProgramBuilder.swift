@@ -209,6 +209,9 @@ extension ProgramBuilder {
             let sub: UInt8 = (includesLow ? 1 : 0) | (includesHigh ? 2 : 0) | (isOpen ? 4 : 0)
             return folded(
                 Node(operation: .interval, sub: sub, a: operands[0], b: operands[1]), operands, offset)
+        case .pointRange(let bound, let isNegated):
+            let operand = compile(bound)
+            return folded(Node(operation: .pointRange, sub: isNegated ? 1 : 0, a: operand), [operand], offset)
         case .filter(let target, let local, let condition):
             let operands = compileAll([target, condition])
             return emit(
@@ -248,11 +251,13 @@ extension ProgramBuilder {
             templates.append(Program.FunctionTemplate(parameters: parameters, type: term.type))
             return emit(
                 Node(operation: .function, a: node, b: Int32(templates.count - 1), c: Int32(firstLocal)), offset)
-        case .call(let function, let arguments):
+        case .call(let function, let arguments, let overload):
             let operands = compileAll(arguments)
             let first = appendChildren(operands)
+            let isAmbiguous = Signature[function].overloads.count > 1
             let node = Node(
-                operation: .call, sub: function.rawValue, b: first, c: Int32(operands.count))
+                operation: .call, sub: function.rawValue, a: isAmbiguous ? Int32((overload ?? -1) + 1) : 0, b: first,
+                c: Int32(operands.count))
             let dependsOnClock = function == .now || function == .today
             return dependsOnClock ? emit(node, offset) : folded(node, operands, offset)
         case .invoke(let function, let arguments, let names):

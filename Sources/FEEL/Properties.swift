@@ -17,8 +17,8 @@ enum Properties {
         case .daysTimeDuration(let duration): return durationProperty(name, duration)
         case .range(let interval):
             switch name {
-            case "start": return interval.low
-            case "end": return interval.high
+            case "start": return interval.kind == .notEqual ? .null : interval.low
+            case "end": return interval.kind == .notEqual ? .null : interval.high
             case "start included": return .boolean(interval.includesLow)
             case "end included": return .boolean(interval.includesHigh)
             default: return nil

@@ -1,7 +1,7 @@
 /// The relations of points and ranges (DMN 1.5, 10.3.4.9, after Allen's interval algebra).
 enum RangeRelations {
     static func apply(_ function: BuiltIn, _ a: Value, _ b: Value) -> Value {
-        if a.isNull || b.isNull { return .null }
+        if a.isNull || b.isNull || isHole(a) || isHole(b) { return .null }
         let result: Bool?
         switch function {
         case .after: result = before(b, a)
@@ -21,6 +21,12 @@ enum RangeRelations {
         default: result = nil
         }
         return result.map { .boolean($0) } ?? .null
+    }
+
+    /// `(!= x)` has two parts and no endpoints: no relation tells anything of it.
+    private static func isHole(_ value: Value) -> Bool {
+        if case .range(let interval) = value { return interval.kind == .notEqual }
+        return false
     }
 
     private static func pair(_ a: Value, _ b: Value) -> (Interval, Interval)? {

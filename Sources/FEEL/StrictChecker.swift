@@ -101,6 +101,7 @@ struct StrictChecker {
         case .interval(let low, let high, _, _):
             try visit(low, known)
             try visit(high, known)
+        case .pointRange(let bound, _): try visit(bound, known)
         case .filter(let target, _, let condition):
             try visit(target, known)
             try visit(condition, known)
@@ -113,7 +114,7 @@ struct StrictChecker {
             try visit(body, known)
             try requireBoolean(body)
         case .instanceOf(let operand, _): try visit(operand, known)
-        case .call(let function, let arguments): try visitCall(function, arguments, known)
+        case .call(let function, let arguments, _): try visitCall(function, arguments, known)
         case .binding(_, let value, let body):
             try visit(value, known)
             try visit(body, known)
@@ -199,7 +200,7 @@ struct StrictChecker {
             guard case .constant(let value) = b.kind, let path = path(a) else { return [] }
             if value.isNull { return (operation == .notEqual) == truth ? [path] : [] }
             return operation == .equal && truth ? [path] : []
-        case .call(.isDefined, let arguments): return truth ? Set(arguments.compactMap { path($0) }) : []
+        case .call(.isDefined, let arguments, _): return truth ? Set(arguments.compactMap { path($0) }) : []
         case .not(let operand): return nonNull(operand, when: !truth)
         case .and(let terms) where truth, .or(let terms) where !truth:
             return terms.reduce(into: []) { $0.formUnion(nonNull($1, when: truth)) }

@@ -35,11 +35,14 @@ struct Term: Sendable {
         case list([Term])
         case context([Entry])
         case interval(low: Term, high: Term, includesLow: Bool, includesHigh: Bool)
+        /// `(= x)` or `(!= x)` as a value.
+        case pointRange(Term, isNegated: Bool)
         case filter(Term, local: Int, Term)
         case loop(LoopKind, [Iterator], partial: Int, Term)
         case function([Parameter], firstLocal: Int, Term)
         case instanceOf(Term, FEELType)
-        case call(BuiltIn, [Term])
+        /// The overload is known when the arguments were named.
+        case call(BuiltIn, [Term], overload: Int?)
         case invoke(Term, [Term], names: [String])
         case binding(local: Int, Term, Term)
     }

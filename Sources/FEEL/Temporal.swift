@@ -104,7 +104,10 @@ public struct Time: Hashable, Sendable {
         return (seconds / 3600, seconds / 60 % 60, seconds % 60, Int(nanosecondOfDay % 1_000_000_000))
     }
 
-    /// Nanoseconds since midnight UTC, for comparing; local times count as they stand.
+    /// The second of the day in UTC, for equality.
+    var comparableSecond: Int64 { nanosecondOfDay / 1_000_000_000 - Int64(zone.offsetSeconds ?? 0) }
+
+    /// Nanoseconds since midnight UTC, for order; local times count as they stand.
     var comparable: Int64 { nanosecondOfDay - Int64(zone.offsetSeconds ?? 0) * 1_000_000_000 }
 }
 

@@ -117,7 +117,7 @@ enum TemporalArithmetic {
         case .dateTime(let dateTime):
             guard let date = dateTime.date.adding(months: months) else { return .null }
             let moved = DateTime(date: date, time: dateTime.time)
-            return .dateTime(moved.resolved(zones))
+            return moved.resolved(zones).map { .dateTime($0) } ?? .null
         default: return .null
         }
     }
@@ -133,24 +133,26 @@ enum TemporalArithmetic {
             let day: Int128 = 86_400_000_000_000
             let total = (Int128(time.nanosecondOfDay) + nanoseconds % day + day) % day
             return .time(Time(nanosecondOfDay: Int64(total), zone: time.zone))
-        case .dateTime(let dateTime):
-            let total = Int128(dateTime.localSeconds) * 1_000_000_000 + Int128(dateTime.nanosecond) + nanoseconds
-            let whole = total.flooringDivision(by: 1_000_000_000)
-            guard let seconds = Int64(exactly: whole), seconds.magnitude < 40_000_000_000_000_000 else { return .null }
-            let moved = DateTime(
-                localSeconds: seconds, nanosecond: Int32(total - whole * 1_000_000_000), zone: dateTime.zone)
-            return moved.date.isInRange ? .dateTime(moved.resolved(zones)) : .null
+        case .dateTime(let dateTime): return shift(dateTime, nanoseconds: nanoseconds, zones)
         default: return .null
         }
     }
-}
 
-extension DateTime {
-    /// The same local time with the offset that its named zone has then.
-    func resolved(_ zones: ZoneOffsets) -> DateTime {
-        guard case .named(let name, _) = zone else { return self }
-        return DateTime(
-            localSeconds: localSeconds, nanosecond: nanosecond,
-            zone: .named(name, zones.offsetSeconds(name, localSeconds)))
+    /// Exact time is added to the instant, so that an hour over a change of clocks is an hour.
+    private static func shift(_ dateTime: DateTime, nanoseconds: Int128, _ zones: ZoneOffsets) -> Value {
+        var base = dateTime.localSeconds
+        if case .named(_, .some) = dateTime.zone { base = dateTime.utcSeconds }
+        let total = Int128(base) * 1_000_000_000 + Int128(dateTime.nanosecond) + nanoseconds
+        let whole = total.flooringDivision(by: 1_000_000_000)
+        guard let seconds = Int64(exactly: whole), seconds.magnitude < 40_000_000_000_000_000 else { return .null }
+        let nanosecond = Int32(total - whole * 1_000_000_000)
+        let moved: DateTime?
+        if case .named(let name, .some) = dateTime.zone {
+            moved = DateTime(utcSeconds: seconds, nanosecond: nanosecond, zone: name, zones)
+        } else {
+            moved = DateTime(localSeconds: seconds, nanosecond: nanosecond, zone: dateTime.zone)
+        }
+        guard let moved, moved.date.isInRange else { return .null }
+        return .dateTime(moved)
     }
 }

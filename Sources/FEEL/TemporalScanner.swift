@@ -47,7 +47,9 @@ struct TemporalScanner {
         let local = date.daysSinceEpoch * 86_400 + clock / 1_000_000_000
         guard let zone = zone(localSeconds: local), atEnd else { return nil }
         // 24:00:00 is the next day's midnight, so the seconds are added rather than set.
-        return DateTime(localSeconds: local, nanosecond: Int32(clock % 1_000_000_000), zone: zone)
+        let dateTime = DateTime(localSeconds: local, nanosecond: Int32(clock % 1_000_000_000), zone: zone)
+        guard let resolved = dateTime.resolved(zones), resolved.date.isInRange else { return nil }
+        return resolved
     }
 
     private mutating func date() -> Date? {
@@ -121,8 +123,9 @@ struct TemporalScanner {
             var nanosecond = 0
             let hasFraction = take(".")
             if hasFraction {
-                guard inTime, let fraction = fraction() else { return nil }
-                nanosecond = fraction
+                // XML Schema's own readers take "0.S", a point without digits.
+                guard inTime else { return nil }
+                nanosecond = fraction() ?? 0
             }
             guard let unit = current, amounts.add(Int64(amount.value), nanosecond, hasFraction, unit, inTime) else {
                 return nil

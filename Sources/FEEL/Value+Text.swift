@@ -39,13 +39,31 @@ extension Value {
                 entry.value.write(to: &output, depth: depth + 1)
             }
             output += "}"
-        case .range(let interval):
-            output += interval.includesLow ? "[" : "("
-            interval.low.write(to: &output, depth: depth + 1)
-            output += ".."
-            interval.high.write(to: &output, depth: depth + 1)
-            output += interval.includesHigh ? "]" : ")"
+        case .range(let interval): write(interval, to: &output, depth: depth)
         }
+    }
+
+    /// A range as FEEL spells it: `[1..5)`, `(< 5)`, `(= 5)`.
+    private func write(_ interval: Interval, to output: inout String, depth: Int) {
+        let sign: String? =
+            switch interval.kind {
+            case .equal: "= "
+            case .notEqual: "!= "
+            case .between where interval.low.isNull: interval.includesHigh ? "<= " : "< "
+            case .between where interval.high.isNull: interval.includesLow ? ">= " : "> "
+            case .between: nil
+            }
+        if let sign {
+            output += "(" + sign
+            (interval.low.isNull ? interval.high : interval.low).write(to: &output, depth: depth + 1)
+            output += ")"
+            return
+        }
+        output += interval.includesLow ? "[" : "("
+        interval.low.write(to: &output, depth: depth + 1)
+        output += ".."
+        interval.high.write(to: &output, depth: depth + 1)
+        output += interval.includesHigh ? "]" : ")"
     }
 
     private static func quote(_ text: String, to output: inout String) {

@@ -129,6 +129,16 @@ public struct Context: Hashable, Sendable {
 
 /// A range: two endpoints, each included or not. A null endpoint means unbounded on that side.
 public struct Interval: Hashable, Sendable {
+    /// How the range was written, which equality tells apart.
+    public enum Kind: Hashable, Sendable {
+        /// Between two endpoints, or open on one side.
+        case between
+        /// `(= x)`: the one value, which is both endpoints.
+        case equal
+        /// `(!= x)`: every other value of its type; `low` holds the value that is left out.
+        case notEqual
+    }
+
     /// The lower endpoint, `.null` when unbounded below.
     public let low: Value
     /// The upper endpoint, `.null` when unbounded above.
@@ -137,9 +147,23 @@ public struct Interval: Hashable, Sendable {
     public let includesLow: Bool
     /// Whether the upper endpoint belongs to the range.
     public let includesHigh: Bool
+    /// How the range was written.
+    public let kind: Kind
 
     /// Makes a range; the endpoints are not checked against each other.
     public init(low: Value, high: Value, includesLow: Bool, includesHigh: Bool) {
+        self.init(low: low, high: high, includesLow: includesLow, includesHigh: includesHigh, kind: .between)
+    }
+
+    /// `(= value)`, or `(!= value)` when negated.
+    public init(point value: Value, isNegated: Bool) {
+        self.init(
+            low: value, high: value, includesLow: !isNegated, includesHigh: !isNegated,
+            kind: isNegated ? .notEqual : .equal)
+    }
+
+    private init(low: Value, high: Value, includesLow: Bool, includesHigh: Bool, kind: Kind) {
+        self.kind = kind
         self.low = low
         self.high = high
         self.includesLow = includesLow
@@ -164,6 +188,26 @@ public final class Function: Hashable, Sendable {
         self.parameters = parameters
         self.type = type
         self.body = body
+    }
+
+    /// Whether the function can be called as this type says. A built-in has no one type: it conforms to each that its
+    /// signature takes.
+    func conforms(to expected: FEELType) -> Bool {
+        guard case .builtIn(let builtIn) = body, case .function(let parameters, let result) = expected else {
+            return type.fits(expected)
+        }
+        let signature = Signature[builtIn]
+        let given = signature.result.type(parameters)
+        return given.fits(result)
+            && signature.overloads.contains { overload in
+                let required = overload.count { !$0.isOptional }
+                guard parameters.count >= required, signature.isVariadic || parameters.count <= overload.count else {
+                    return false
+                }
+                return parameters.indices.allSatisfy { index in
+                    index >= overload.count || parameters[index].fits(overload[index].type)
+                }
+            }
     }
 
     /// Functions are equal only when they are the same object.

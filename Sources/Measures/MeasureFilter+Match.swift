@@ -1,3 +1,5 @@
+import FEEL
+
 extension MeasureFilter {
     /// Whether a base row passes. `dimensions` are the row's own, named by the measure.
     func matches(bucket: Int64, _ dimensions: [String?], of measure: Measure, in zone: TimeZoneRules) -> Bool {

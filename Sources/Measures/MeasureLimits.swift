@@ -27,8 +27,6 @@ public enum MeasureLimits {
     public static let queryFiltersMax = 64
     /// Empty buckets that one query may fill in.
     public static let filledBucketsMax = 50_000
-    /// Transitions of one time zone file.
-    static let zoneTransitionsMax = 4_096
     /// Different quarantine codes, rules and properties counted per contract and hour; past it `__other__`.
     public static let qualityKeysMax = 512
     /// The value that new combinations take past a limit.

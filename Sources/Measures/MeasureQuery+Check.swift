@@ -1,3 +1,5 @@
+import FEEL
+
 extension MeasureQuery {
     /// What the query's names refer to.
     struct Resolved {

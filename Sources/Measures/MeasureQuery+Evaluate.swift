@@ -1,3 +1,5 @@
+import FEEL
+
 extension MeasureQuery {
     private struct Group: Hashable {
         var time: Int64?

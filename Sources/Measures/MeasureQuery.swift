@@ -1,3 +1,5 @@
+import FEEL
+
 /// How a filter compares. Text comparisons are case-sensitive. Null members: kept by the negative operators unless
 /// null is listed, dropped by the others, as Cube does.
 public enum FilterOperator: String, Hashable, Sendable, CaseIterable {

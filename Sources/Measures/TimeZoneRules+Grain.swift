@@ -1,3 +1,5 @@
+import FEEL
+
 extension TimeZoneRules {
     /// Start of the grain that holds an instant [microseconds]. Days and longer start at the first instant of the
     /// local date.

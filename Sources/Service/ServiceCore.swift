@@ -139,7 +139,7 @@ final class ServiceCore: Sendable {
         decide = DecidePipeline(state: state, journal: journal, clock: clock)
         publisher = Publisher(
             state: state, journal: journal, artifacts: artifacts, zones: zones, clock: clock, prepared: prepared)
-        replayer = Replayer(history: state.history, artifacts: artifacts)
+        replayer = Replayer(history: state.history, artifacts: artifacts, zones: zones)
         bulk = WorkerPool(
             name: "bulk", threads: configuration.bulkThreads, jobsMax: ServiceLimits.queuedJobsMax)
         queries = QueryPool(url: configuration.databaseURL, threads: configuration.queryThreads)

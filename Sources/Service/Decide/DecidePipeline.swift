@@ -225,6 +225,7 @@ enum DecisionAnswer {
         writer.removeAll()
         writer.beginObject()
         begin(facts, &writer)
+        DecisionEncoding.tzdata(decision, to: &writer)
         writer.key("decided_at")
         writer.timestamp(facts.decidedMicros)
         writer.key("as_of")

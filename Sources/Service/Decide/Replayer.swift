@@ -58,11 +58,13 @@ final class Replayer: Sendable {
 
     private let history: DefinitionHistory
     private let artifacts: ArtifactStore
+    private let zones: ZoneFiles
     private let cache = Mutex<[VersionKey: Compiled]>([:])
     /// Compiled versions kept; past it the cache starts anew.
     private static let cacheMax = 64
 
-    init(history: DefinitionHistory, artifacts: ArtifactStore) {
+    init(history: DefinitionHistory, artifacts: ArtifactStore, zones: ZoneFiles) {
+        self.zones = zones
         self.history = history
         self.artifacts = artifacts
     }
@@ -170,7 +172,7 @@ final class Replayer: Sendable {
         let problems = ProblemList()
         let decision = DecisionCompiler.compile(
             name: record.decision, version: record.version, spec: spec, at: "", problems,
-            views: { self.view($0, record.views[$0]) }, models: { interfaces[$0] })
+            zones: zones.offsets, views: { self.view($0, record.views[$0]) }, models: { interfaces[$0] })
         guard let decision else {
             throw Problem(
                 410, "version_unknown", "A version that the record names is not known any more.",

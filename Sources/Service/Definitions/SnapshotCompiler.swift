@@ -311,7 +311,7 @@ struct SnapshotCompiler {
         let interfaces = modelInterfaces
         let compiled = DecisionCompiler.compile(
             name: definition.key.name, version: definition.version, spec: spec, at: place, problems,
-            views: { views[$0]?.interface }, models: { interfaces[$0] })
+            zones: zones.offsets, views: { views[$0]?.interface }, models: { interfaces[$0] })
         guard let compiled else { return nil }
         return DecisionEntry(decision: compiled, views: compiled.views.compactMap { views[$0.name] })
     }

@@ -1,3 +1,4 @@
+import FEEL
 import HTTP
 import JSON
 import Measures

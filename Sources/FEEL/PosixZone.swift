@@ -43,10 +43,15 @@ struct PosixZone: Hashable, Sendable {
         end = second
     }
 
-    /// Offset from UTC at an instant [s].
+    /// Seconds of 400 years, after which the calendar and its weekdays repeat.
+    private static let cycle: Int64 = 146_097 * 86_400
+
+    /// Offset from UTC at an instant [s], however far away.
     func offset(at utc: Int64) -> Int {
         guard let daylightOffset, let start, let end else { return standardOffset }
-        let year = CivilDate(days: floorDivide(utc + Int64(standardOffset), by: 86_400)).year
+        // The same instant of the cycle that begins in 1970: no date below can leave the calendar.
+        let utc = utc - utc.flooringDivision(by: Self.cycle) * Self.cycle
+        let year = Date(daysSinceEpoch: (utc + Int64(standardOffset)).flooringDivision(by: 86_400)).fields.year
         // Each change is given in the local time that holds before it. A year's change can fall into a neighbour in
         // UTC.
         var latest: (utc: Int64, offset: Int)?
@@ -62,22 +67,29 @@ struct PosixZone: Hashable, Sendable {
 
     /// Local seconds since 1970-01-01T00:00 of a change in a year.
     private static func local(_ change: Change, _ year: Int) -> Int64 {
-        let newYear = CivilDate(year: year, month: 1, day: 1).days
+        let newYear = firstDay(year, 1)
         let days: Int64
         switch change.day {
         case .julian(let number):
-            days = newYear + Int64(number - 1 + (CivilDate.isLeap(year) && number >= 60 ? 1 : 0))
+            days = newYear + Int64(number - 1 + (Date.isLeap(year) && number >= 60 ? 1 : 0))
         case .zeroBased(let number):
             days = newYear + Int64(number)
         case .weekday(let month, let week, let day):
-            let first = CivilDate(year: year, month: month, day: 1).days
-            // 1970-01-01 was a Thursday.
-            let weekday = Int((first % 7 + 7 + 4) % 7)
+            let first = firstDay(year, month)
+            // FEEL's weekdays run from 1 (Monday) to 7, the rule's from 0 (Sunday).
+            let weekday = Date(daysSinceEpoch: first).weekday % 7
             var date = (day - weekday + 7) % 7 + (week - 1) * 7
-            while date >= CivilDate.length(year: year, month: month) { date -= 7 }
+            while date >= Date.days(inMonth: month, year: year) { date -= 7 }
             days = first + Int64(date)
         }
         return days * 86_400 + Int64(change.seconds)
+    }
+
+    private static func firstDay(_ year: Int, _ month: Int) -> Int64 {
+        guard let date = Date(year: year, month: month, day: 1) else {
+            preconditionFailure("a year of the cycle is in the calendar")
+        }
+        return date.daysSinceEpoch
     }
 }
 
@@ -100,10 +112,7 @@ private struct PosixZoneParser {
     mutating func name() -> Bool {
         let start = position
         if take("<") {
-            while let byte = peek, byte != UInt8(ascii: ">") {
-                _ = byte
-                position += 1
-            }
+            while let byte = peek, byte != UInt8(ascii: ">") { position += 1 }
             return take(">")
         }
         while let byte = peek, (UInt8(ascii: "A")...UInt8(ascii: "z")).contains(byte) { position += 1 }

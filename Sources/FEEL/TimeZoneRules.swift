@@ -2,12 +2,16 @@
 public struct TimeZoneError: Error, Equatable, Sendable {
     /// Stable snake_case code.
     public enum Code: String, Sendable {
-        /// No TZif header of version 2 or later.
+        /// No TZif header.
         case notTZif = "not_tzif"
         /// Counts, indexes or the order of transitions make no sense, or bytes are missing.
         case corrupt = "corrupt"
         /// The footer is not a valid POSIX TZ string.
         case badFooter = "bad_footer"
+        /// The file counts leap seconds ("right/..."), which no other clock here does.
+        case leapSeconds = "leap_seconds"
+        /// The file or its table of transitions passes a limit of `FEELLimits`.
+        case tooBig = "too_big"
     }
 
     /// What is wrong.
@@ -16,25 +20,8 @@ public struct TimeZoneError: Error, Equatable, Sendable {
     init(_ code: Code) { self.code = code }
 }
 
-/// Span that a time dimension is grouped by.
-public enum TimeGrain: String, Hashable, Sendable, CaseIterable {
-    /// The base bucket.
-    case quarterHour = "15m"
-    /// Wall-clock hours; a repeated hour counts twice.
-    case hour
-    /// Local days: 23, 24 or 25 hours.
-    case day
-    /// Local weeks from Monday (ISO 8601).
-    case week
-    /// Local months.
-    case month
-    /// Local quarters.
-    case quarter
-    /// Local years.
-    case year
-}
-
-/// The rules of one IANA time zone, from the bytes of its TZif file (RFC 8536). The caller reads the file.
+/// The rules of one IANA time zone, from the bytes of its TZif file (RFC 8536, versions 1 to 4). The caller reads the
+/// file.
 public struct TimeZoneRules: Hashable, Sendable {
     /// IANA name, as the caller gave it.
     public let name: String
@@ -55,45 +42,31 @@ public struct TimeZoneRules: Hashable, Sendable {
         self.footer = footer
     }
 
-    /// Parses the version 2+ part of a TZif file.
+    /// Parses a TZif file: the 64-bit data and the footer of versions 2 to 4, the 32-bit data of version 1.
     public init(name: String, tzif bytes: [UInt8]) throws(TimeZoneError) {
+        guard bytes.count <= FEELLimits.zoneFileBytes else { throw TimeZoneError(.tooBig) }
         var reader = TZifReader(bytes: bytes)
-        let first = try reader.header()
-        guard first.version >= UInt8(ascii: "2") else { throw TimeZoneError(.notTZif) }
-        try reader.skip(first.dataBytes(timeBytes: 4))
-        let header = try reader.header()
-        guard header.timeCount <= MeasureLimits.zoneTransitionsMax, header.typeCount >= 1, header.typeCount <= 256
-        else {
-            throw TimeZoneError(.corrupt)
+        var header = try reader.header()
+        let isLong = header.version >= UInt8(ascii: "2")
+        if isLong {
+            try reader.skip(header.dataBytes(timeBytes: 4))
+            header = try reader.header()
         }
-        var times: [Int64] = []
-        for _ in 0..<header.timeCount { times.append(Int64(bitPattern: try reader.bigEndian(8))) }
-        for index in times.indices.dropFirst() where times[index] <= times[index - 1] { throw TimeZoneError(.corrupt) }
-        var kinds: [Int] = []
-        for _ in 0..<header.timeCount { kinds.append(Int(try reader.bigEndian(1))) }
-        var typeOffsets: [Int] = []
-        for _ in 0..<header.typeCount {
-            typeOffsets.append(Int(Int32(truncatingIfNeeded: try reader.bigEndian(4))))
-            try reader.skip(2)
-        }
-        guard kinds.allSatisfy({ $0 < typeOffsets.count }), typeOffsets.allSatisfy({ abs($0) < 93_600 }) else {
-            throw TimeZoneError(.corrupt)
-        }
-        try reader.skip(header.trailingBytes(timeBytes: 8))
-        let text = try reader.footer()
+        let table = try reader.table(header, timeBytes: isLong ? 8 : 4)
+        let text = isLong ? try reader.footer() : []
         let rule = text.isEmpty ? nil : PosixZone(text)
         if rule == nil, !text.isEmpty { throw TimeZoneError(.badFooter) }
         self.init(
-            name: name, transitions: times, offsets: kinds.map { typeOffsets[$0] }, firstOffset: typeOffsets[0],
-            footer: rule)
+            name: name, transitions: table.times, offsets: table.offsets, firstOffset: table.firstOffset, footer: rule)
     }
 
-    /// Offset from UTC at an instant [s, east positive].
+    /// Offset from UTC at an instant [microseconds since 1970 in, s out, east positive].
     public func offsetSeconds(at timeMicros: Int64) -> Int {
-        offset(atSecond: floorDivide(timeMicros, by: 1_000_000))
+        offset(atSecond: timeMicros.flooringDivision(by: 1_000_000))
     }
 
-    private func offset(atSecond utc: Int64) -> Int {
+    /// Offset from UTC at an instant [s since 1970 in, s out, east positive].
+    public func offset(atSecond utc: Int64) -> Int {
         guard let last = transitions.last, utc < last || footer == nil else {
             return footer?.offset(at: utc) ?? firstOffset
         }
@@ -105,8 +78,22 @@ public struct TimeZoneRules: Hashable, Sendable {
         return low == 0 ? firstOffset : offsets[low - 1]
     }
 
+    /// The offset that a wall clock's reading is meant with [s since 1970 on that clock in, s out]. A reading that
+    /// happens twice is the first of the two; one that is skipped is taken with the offset before the gap, so that it
+    /// falls as far behind the gap as it lay inside.
+    public func offset(atLocal local: Int64) -> Int {
+        // No offset passes 26 hours, so these two are the offsets before and after any change near the reading.
+        let before = offset(atSecond: local - Self.offsetMax)
+        let after = offset(atSecond: local + Self.offsetMax)
+        if offset(atSecond: local - Int64(before)) == before { return before }
+        return offset(atSecond: local - Int64(after)) == after ? after : before
+    }
+
+    /// Largest offset that a file may hold [s] (RFC 8536, 3.2).
+    static let offsetMax: Int64 = 93_600
+
     /// The first instant whose local wall clock shows `local` or, when it never does, later [s].
-    func utc(local: Int64) -> Int64 {
+    public func utc(local: Int64) -> Int64 {
         // Offsets in force a day before and after bound the answer; with equal offsets there is nothing to choose.
         let before = offset(atSecond: local - 86_400 - 50_400)
         let after = offset(atSecond: local + 86_400 + 50_400)
@@ -179,6 +166,43 @@ private struct TZifReader {
             position += 1
         }
         return value
+    }
+
+    struct Table {
+        var times: [Int64] = []
+        /// Offset from each time on [s].
+        var offsets: [Int] = []
+        var firstOffset = 0
+    }
+
+    /// The data block after a header.
+    mutating func table(_ header: Header, timeBytes: Int) throws(TimeZoneError) -> Table {
+        guard header.leapCount == 0 else { throw TimeZoneError(.leapSeconds) }
+        guard header.timeCount <= FEELLimits.zoneTransitions else { throw TimeZoneError(.tooBig) }
+        guard header.typeCount >= 1, header.typeCount <= 256 else { throw TimeZoneError(.corrupt) }
+        var table = Table()
+        for _ in 0..<header.timeCount {
+            let raw = try bigEndian(timeBytes)
+            table.times.append(
+                timeBytes == 8 ? Int64(bitPattern: raw) : Int64(Int32(bitPattern: UInt32(truncatingIfNeeded: raw))))
+        }
+        for index in table.times.indices.dropFirst() where table.times[index] <= table.times[index - 1] {
+            throw TimeZoneError(.corrupt)
+        }
+        var kinds: [Int] = []
+        for _ in 0..<header.timeCount { kinds.append(Int(try bigEndian(1))) }
+        var offsets: [Int] = []
+        for _ in 0..<header.typeCount {
+            offsets.append(Int(Int32(truncatingIfNeeded: try bigEndian(4))))
+            try skip(2)
+        }
+        guard kinds.allSatisfy({ $0 < offsets.count }),
+            offsets.allSatisfy({ $0.magnitude < TimeZoneRules.offsetMax.magnitude })
+        else { throw TimeZoneError(.corrupt) }
+        try skip(header.trailingBytes(timeBytes: timeBytes))
+        table.offsets = kinds.map { offsets[$0] }
+        table.firstOffset = offsets[0]
+        return table
     }
 
     mutating func header() throws(TimeZoneError) -> Header {
