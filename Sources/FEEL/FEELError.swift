@@ -51,6 +51,8 @@ public struct NullReason: Hashable, Sendable {
         case invalidCall = "invalid_call"
         /// The current time was not supplied.
         case noClock = "no_clock"
+        /// A value that its type's allowed values or constraint leave out.
+        case notAllowed = "not_allowed"
     }
 
     /// What kind of reason.

@@ -207,7 +207,7 @@ extension Machine {
         return apply(function, arguments, index)
     }
 
-    private func reorder(_ arguments: [Value], _ names: [String], _ function: Function) -> [Value]? {
+    func reorder(_ arguments: [Value], _ names: [String], _ function: Function) -> [Value]? {
         if case .builtIn(let builtIn) = function.body {
             guard let order = Signature[builtIn].order(names: names) else { return nil }
             let count = builtIn == .isSame ? 2 : (order.positions.max() ?? -1) + 1
@@ -237,17 +237,31 @@ extension Machine {
             guard arguments.count == function.parameters.count else {
                 return null(.invalidCall, "wrong number of arguments", index)
             }
-            var locals = captured
-            if case .function(let types, _) = function.type {
-                for (argument, type) in zip(arguments, types) {
-                    guard let coerced = Coercion.coerce(argument, to: type) else {
-                        return null(.typeMismatch, "an argument has the wrong type", index)
-                    }
-                    locals.append(coerced)
-                }
+            guard let coerced = coerce(arguments, for: function) else {
+                return null(.typeMismatch, "an argument has the wrong type", index)
             }
-            return program.call(entry: entry, slots: slots, locals: locals, from: &self)
+            return program.call(entry: entry, slots: slots, locals: captured + coerced, from: &self)
+        case .native(let body):
+            guard arguments.count == function.parameters.count else {
+                return null(.invalidCall, "wrong number of arguments", index)
+            }
+            guard let coerced = coerce(arguments, for: function) else {
+                return null(.typeMismatch, "an argument has the wrong type", index)
+            }
+            return callNative(body, coerced)
         }
+    }
+
+    /// The arguments as the parameters' types; nil when one does not fit.
+    private func coerce(_ arguments: [Value], for function: Function) -> [Value]? {
+        guard case .function(let types, _) = function.type else { return arguments }
+        var coerced: [Value] = []
+        coerced.reserveCapacity(arguments.count)
+        for (argument, type) in zip(arguments, types) {
+            guard let value = Coercion.coerce(argument, to: type) else { return nil }
+            coerced.append(value)
+        }
+        return coerced
     }
 
     mutating func call(_ node: Node, _ index: Int32) -> Value {

@@ -12,6 +12,8 @@ struct Machine {
     var reasons: [NullReason] = []
     var depth = 0
     var steps = 0
+    /// See `Call.observer`.
+    var observer: (any AnyObject & Sendable)?
 
     @inline(__always)
     init(

@@ -118,7 +118,7 @@ final class Program: Sendable {
     }
 
     @inline(__always)
-    private func run<Result>(
+    func run<Result>(
         _ slots: [Value], _ input: Value, _ now: Int64?, _ collects: Bool, _ body: (inout Machine) -> Result
     ) -> Result {
         nodes.withUnsafeBufferPointer { nodes in
@@ -163,6 +163,7 @@ final class Program: Sendable {
             machine.locals = locals
             machine.depth = caller.depth
             machine.steps = caller.steps
+            machine.observer = caller.observer
             let value = machine.value(entry)
             caller.steps = machine.steps
             if caller.collects { caller.reasons.append(contentsOf: machine.reasons) }

@@ -176,6 +176,7 @@ public final class Function: Hashable, Sendable {
     enum Body: Sendable {
         case builtIn(BuiltIn)
         case defined(Program, entry: Int32, slots: [Value], locals: [Value])
+        case native(@Sendable ([Value], inout Call) -> Value)
     }
 
     /// Parameter names in order; empty for a built-in.

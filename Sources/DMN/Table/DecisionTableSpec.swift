@@ -128,13 +128,25 @@ public struct DMNError: Error, Hashable, Sendable {
         public let message: String
         /// Where in the cell's source, in UTF-8 bytes; nil when the finding is not about a cell's text.
         public let offset: Int?
+        /// Where in the file; nil when it was not read from one.
+        public let location: SourceLocation?
 
         /// Makes a finding.
-        public init(pointer: String, code: String, message: String, offset: Int? = nil) {
+        public init(
+            pointer: String, code: String, message: String, offset: Int? = nil, location: SourceLocation? = nil
+        ) {
             self.pointer = pointer
             self.code = code
             self.message = message
             self.offset = offset
+            self.location = location
+        }
+
+        /// One line for people: line and column, pointer, code, message.
+        public var line: String {
+            let place = location.map { "\($0.line):\($0.column): " } ?? ""
+            let position = offset.map { " (at byte \($0) of the text)" } ?? ""
+            return "\(place)\(pointer): \(code): \(message)\(position)"
         }
     }
 
@@ -143,29 +155,4 @@ public struct DMNError: Error, Hashable, Sendable {
 
     /// Makes an error from findings.
     public init(issues: [Issue]) { self.issues = issues }
-}
-
-/// The answer of a table with its trace.
-public struct TableResult: Hashable, Sendable {
-    /// What came out.
-    public enum Outcome: Hashable, Sendable {
-        /// Rows of output values, one value per output column. One row for UNIQUE, FIRST, ANY, PRIORITY; all rows for
-        /// the list policies.
-        case matched([[Value]])
-        /// COLLECT with an aggregation: the single value.
-        case aggregated(Value)
-        /// No rule matched: the default outputs (nulls where none is declared).
-        case noMatch([Value])
-        /// More rules matched than the policy allows (UNIQUE), or they disagree (ANY).
-        case conflict
-        /// An input broke its column's allowed values; the column's index.
-        case invalidInput(Int)
-    }
-
-    /// What came out.
-    public let outcome: Outcome
-    /// Numbers of the matching rules, from 1, in rule order; for FIRST only the first.
-    public let matchedRules: [Int]
-    /// The evaluated input columns.
-    public let inputs: [Value]
 }

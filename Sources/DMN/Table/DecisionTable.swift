@@ -70,31 +70,37 @@ public final class DecisionTable: Sendable {
     /// Evaluates against slots in the environment's order.
     /// - Parameter now: the current time in microseconds since the Unix epoch, for `now()` and `today()`.
     public func evaluate(_ slots: [Value], now: Int64? = nil) -> TableResult {
+        var call = Call(now: now)
+        return evaluate(slots, in: &call)
+    }
+
+    /// Evaluates inside a larger evaluation, whose clock and budgets it uses.
+    public func evaluate(_ slots: [Value], in call: inout Call) -> TableResult {
         var inputs: [Value] = []
         inputs.reserveCapacity(columns.count)
         for index in columns.indices {
-            let value = columns[index].expression.evaluate(slots, now: now)
+            let value = columns[index].expression.evaluate(slots, in: &call)
             inputs.append(value)
-            if let allowed = columns[index].allowed, allowed.matches(value, slots, now: now) != true {
+            if let allowed = columns[index].allowed, allowed.matches(value, slots, in: &call) != true {
                 return TableResult(outcome: .invalidInput(index), matchedRules: [], inputs: inputs)
             }
         }
-        let matched = match(inputs, slots, now)
+        let matched = match(inputs, slots, &call)
         return TableResult(
-            outcome: outcome(matched, slots, now), matchedRules: matched.map { $0 + 1 }, inputs: inputs)
+            outcome: outcome(matched, slots, &call), matchedRules: matched.map { $0 + 1 }, inputs: inputs)
     }
 
     // MARK: Matching
 
     /// Indices of the matching rules, ascending; stops at the first under FIRST.
-    private func match(_ inputs: [Value], _ slots: [Value], _ now: Int64?) -> [Int] {
+    private func match(_ inputs: [Value], _ slots: [Value], _ call: inout Call) -> [Int] {
         var matched: [Int] = []
         if wordCount <= 1 {
             var bits = DecisionTable.ruleBits(ruleCount)
             for column in columns.indices {
                 bits &= columns[column].index.word(columns[column].index.segmentStart(inputs[column]))
             }
-            collect(bits, 0, inputs, slots, now, &matched)
+            collect(bits, 0, inputs, slots, &call, &matched)
             return matched
         }
         let starts = columns.indices.map { columns[$0].index.segmentStart(inputs[$0]) }
@@ -103,7 +109,7 @@ public final class DecisionTable: Sendable {
             for column in columns.indices where bits != 0 {
                 bits &= columns[column].index.word(starts[column] + word)
             }
-            if bits != 0, collect(bits, word * 64, inputs, slots, now, &matched) { return matched }
+            if bits != 0, collect(bits, word * 64, inputs, slots, &call, &matched) { return matched }
         }
         return matched
     }
@@ -116,13 +122,14 @@ public final class DecisionTable: Sendable {
     /// Adds the rules of one word that match; true when no further rule matters.
     @discardableResult
     private func collect(
-        _ candidates: UInt64, _ base: Int, _ inputs: [Value], _ slots: [Value], _ now: Int64?, _ matched: inout [Int]
+        _ candidates: UInt64, _ base: Int, _ inputs: [Value], _ slots: [Value], _ call: inout Call,
+        _ matched: inout [Int]
     ) -> Bool {
         var bits = candidates
         while bits != 0 {
             let rule = base + bits.trailingZeroBitCount
             bits &= bits - 1
-            if passes(rule, inputs, slots, now) {
+            if passes(rule, inputs, slots, &call) {
                 matched.append(rule)
                 if hitPolicy == .first { return true }
             }
@@ -131,49 +138,51 @@ public final class DecisionTable: Sendable {
     }
 
     /// Whether the cells that the index does not know let the rule pass.
-    private func passes(_ rule: Int, _ inputs: [Value], _ slots: [Value], _ now: Int64?) -> Bool {
+    private func passes(_ rule: Int, _ inputs: [Value], _ slots: [Value], _ call: inout Call) -> Bool {
         for column in columns.indices where columns[column].index.isOpaque(rule) {
-            if columns[column].cells[rule].matches(inputs[column], slots, now: now) != true { return false }
+            if columns[column].cells[rule].matches(inputs[column], slots, in: &call) != true { return false }
         }
         return true
     }
 
     // MARK: Outcome
 
-    private func row(_ rule: Int, _ slots: [Value], _ now: Int64?) -> [Value] {
+    private func row(_ rule: Int, _ slots: [Value], _ call: inout Call) -> [Value] {
         if let row = constantRows[rule] { return row }
-        return outputs[rule].map { $0.evaluate(slots, now: now) }
+        return outputs[rule].map { $0.evaluate(slots, in: &call) }
     }
 
-    private func outcome(_ matched: [Int], _ slots: [Value], _ now: Int64?) -> TableResult.Outcome {
+    private func rows(_ matched: [Int], _ slots: [Value], _ call: inout Call) -> [[Value]] {
+        matched.map { row($0, slots, &call) }
+    }
+
+    private func outcome(_ matched: [Int], _ slots: [Value], _ call: inout Call) -> TableResult.Outcome {
         if hitPolicy == .collect, let aggregation = spec.aggregation {
-            return aggregate(aggregation, matched, slots, now)
+            return aggregate(aggregation, matched, slots, &call)
         }
         guard let first = matched.first else {
-            return .noMatch(defaults.map { $0?.evaluate(slots, now: now) ?? .null })
+            return .noMatch(defaults.map { $0?.evaluate(slots, in: &call) ?? .null })
         }
         switch hitPolicy {
-        case .unique: return matched.count == 1 ? .matched([row(first, slots, now)]) : .conflict
-        case .first: return .matched([row(first, slots, now)])
+        case .unique: return matched.count == 1 ? .matched([row(first, slots, &call)]) : .conflict
+        case .first: return .matched([row(first, slots, &call)])
         case .any:
-            let rows = matched.map { row($0, slots, now) }
+            let rows = rows(matched, slots, &call)
             return rows.allSatisfy { $0 == rows[0] } ? .matched([rows[0]]) : .conflict
-        case .collect, .ruleOrder: return .matched(matched.map { row($0, slots, now) })
-        case .priority:
-            let rows = ordered(matched.map { row($0, slots, now) })
-            return .matched(Array(rows.prefix(1)))
-        case .outputOrder: return .matched(ordered(matched.map { row($0, slots, now) }))
+        case .collect, .ruleOrder: return .matched(rows(matched, slots, &call))
+        case .priority: return .matched(Array(ordered(rows(matched, slots, &call)).prefix(1)))
+        case .outputOrder: return .matched(ordered(rows(matched, slots, &call)))
         }
     }
 
     private func aggregate(
-        _ aggregation: Aggregation, _ matched: [Int], _ slots: [Value], _ now: Int64?
+        _ aggregation: Aggregation, _ matched: [Int], _ slots: [Value], _ call: inout Call
     ) -> TableResult.Outcome {
         if matched.isEmpty {
-            if let value = defaults.first.flatMap({ $0?.evaluate(slots, now: now) }) { return .noMatch([value]) }
+            if let value = defaults.first.flatMap({ $0?.evaluate(slots, in: &call) }) { return .noMatch([value]) }
             return aggregation == .count ? .aggregated(.number(0)) : .noMatch([.null])
         }
-        let values = matched.map { outputs[$0][0].evaluate(slots, now: now) }
+        let values = matched.map { outputs[$0][0].evaluate(slots, in: &call) }
         switch aggregation {
         case .count: return .aggregated(.number(values.count))
         case .sum: return .aggregated(ListFunctions.sum(values))
