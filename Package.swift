@@ -75,7 +75,9 @@ let tests: [Target] = [
         path: "Tests/Benchmarks/Micro"),
     .testTarget(name: "JournalTests", dependencies: ["Journal", "JournalSimulation", "journal-append-forever"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
-    .testTarget(name: "PostgresTests", dependencies: ["Postgres"]),
+    .target(name: "PostgresTestCluster", dependencies: ["Postgres"], path: "Tests/PostgresTestCluster"),
+    .testTarget(name: "PostgresTests", dependencies: ["Postgres", "PostgresTestCluster"]),
+    .testTarget(name: "PushdownTests", dependencies: ["FEEL", "Postgres", "PostgresTestCluster"]),
     .testTarget(
         name: "DecisionsTests", dependencies: ["Decisions", "DMN", "FEEL", "Features", "JSON", "Models"]),
     .testTarget(

@@ -29,7 +29,9 @@ enum Comparison {
     /// Equality of the encoded text. Swift's own `==` also equates canonically equivalent spellings, which no database
     /// does.
     @inline(__always)
-    static func same(_ a: String, _ b: String) -> Bool { a == b && a.utf8.count == b.utf8.count }
+    static func same(_ a: String, _ b: String) -> Bool {
+        a.utf8.count == b.utf8.count && a == b && a.utf8.elementsEqual(b.utf8)
+    }
 
     private static func lists(_ a: [Value], _ b: [Value]) -> Truth {
         guard a.count == b.count else { return .no }

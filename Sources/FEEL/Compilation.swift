@@ -6,7 +6,7 @@ enum Compilation {
         var parser = try Parser(source, environment, inputType: nil, isClosed: profile == .closed)
         let term = try parser.wholeExpression()
         if profile == .strict { try StrictChecker(environment).check(term) }
-        return build(term, environment, source, .opaque)
+        return build(term, environment, source, .opaque, keepsTerm: true)
     }
 
     static func unaryTests(
@@ -22,12 +22,14 @@ enum Compilation {
     }
 
     private static func build(
-        _ term: Term, _ environment: Environment, _ source: String, _ shape: UnaryTestShape
+        _ term: Term, _ environment: Environment, _ source: String, _ shape: UnaryTestShape, keepsTerm: Bool = false
     ) -> Program {
         var builder = ProgramBuilder(environment)
         let root = builder.compile(term)
-        let details = Program.Details(
+        var details = Program.Details(
             source: source, type: term.type, usedSlots: builder.usedSlots.sorted(), shape: shape)
+        // Cells of tables, of which there are many, have no use for their tree.
+        if keepsTerm { details.term = term }
         return Program(builder, root: root, details: details)
     }
 

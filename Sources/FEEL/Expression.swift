@@ -13,6 +13,8 @@ public struct Expression: Sendable {
         program = try Compilation.expression(source, environment, profile)
     }
 
+    init(program: Program) { self.program = program }
+
     /// The value for these slots (in the environment's order; missing ones are null). Never throws, never traps: what
     /// cannot be computed is null.
     /// - Parameter now: the current time in microseconds since the Unix epoch for `now()` and `today()`; nil makes them

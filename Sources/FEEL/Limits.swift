@@ -35,6 +35,10 @@ public enum FEELLimits {
     public static let patternRepeats = 1_000
     /// Steps that one `matches`, `replace` or `split` may take.
     public static let patternSteps = 1_000_000
+    /// Most bodies of `some` and `every` over known lists that partial evaluation writes out.
+    public static let unrolledBodies = 256
+    /// Longest SQL text of one expression, in UTF-8 bytes.
+    public static let sqlBytes = 262_144
     /// Deepest value that conversion to text follows.
     public static let textDepth = 64
 }

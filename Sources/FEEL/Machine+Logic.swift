@@ -119,7 +119,7 @@ extension Machine {
         let last = first + Int(node.c)
         if left.operation == .slot, Int(left.a) < slots.count, case .string(let text) = slots[Int(left.a)] {
             for constant in first..<last {
-                if case .string(let other) = constants[constant], other == text { return .yes }
+                if case .string(let other) = constants[constant], Comparison.same(other, text) { return .yes }
             }
             return .no
         }

@@ -90,6 +90,8 @@ final class Program: Sendable {
         var type = FEELType.any
         var usedSlots: [Int] = []
         var shape = UnaryTestShape.opaque
+        /// The tree it was compiled from; partial evaluation and SQL start from it.
+        var term = Term(kind: .constant(.null), type: .null, offset: 0, depth: 1)
     }
 
     struct FunctionTemplate: Sendable {

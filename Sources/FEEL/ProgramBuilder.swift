@@ -15,8 +15,12 @@ struct ProgramBuilder {
     static let linearConstants = 8
 
     init(_ environment: Environment) {
-        slotNames = environment.names.map(\.name)
-        zones = environment.zones
+        self.init(slotNames: environment.names.map(\.name), zones: environment.zones)
+    }
+
+    init(slotNames: [String], zones: ZoneOffsets) {
+        self.slotNames = slotNames
+        self.zones = zones
     }
 
     // MARK: Emitting

@@ -101,8 +101,9 @@ enum TemporalArithmetic {
     }
 
     private static func nanoseconds(_ value: Decimal?) -> Value {
-        guard let whole = value?.rounded(scale: 0, .down), whole.exponent <= 0,
-            let magnitude = Int128(exactly: whole.coefficient)
+        guard let whole = value?.rounded(scale: 0, .down) else { return .null }
+        if whole.isZero { return duration(0) }
+        guard whole.exponent <= 0, let magnitude = Int128(exactly: whole.coefficient)
         else { return .null }
         return duration(whole.isNegative ? -magnitude : magnitude)
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Postgres
+import PostgresTestCluster
 import Testing
 
 @Suite struct MigratorTests {

@@ -1,5 +1,6 @@
 import Foundation
 import Postgres
+import PostgresTestCluster
 import Testing
 
 /// Tests that stop, restart or freeze a server have one of their own.

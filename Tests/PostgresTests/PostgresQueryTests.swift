@@ -1,4 +1,5 @@
 import Postgres
+import PostgresTestCluster
 import Testing
 
 @Suite struct PostgresQueryTests {

@@ -1,5 +1,6 @@
 import Foundation
 import Postgres
+import PostgresTestCluster
 import Synchronization
 import Testing
 

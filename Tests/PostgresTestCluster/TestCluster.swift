@@ -1,16 +1,19 @@
 import Foundation
-import Postgres
+public import Postgres
 
 /// A private PostgreSQL cluster for tests: made by initdb in /tmp, run by an unprivileged user, reached by a unix socket
 /// and by 127.0.0.1 on a free port, without fsync. Stopped and removed when the process ends.
-final class TestCluster: Sendable {
-    let directory: String
-    let port: UInt16
+public final class TestCluster: Sendable {
+    /// Holds the data directory, the socket and the log.
+    public let directory: String
+    /// The port on 127.0.0.1 and in the name of the socket.
+    public let port: UInt16
 
     /// The cluster that most tests share.
-    static let shared = TestCluster()
+    public static let shared = TestCluster()
 
-    init() {
+    /// Makes and starts a cluster.
+    public init() {
         directory = Self.output(["mktemp", "-d", "/tmp/decisiond-pg.XXXXXX"])
         port = Self.freePort()
         if geteuid() == 0 { Self.run(["chown", Self.user, directory]) }
@@ -20,24 +23,27 @@ final class TestCluster: Sendable {
         CleanUp.shared.add(self)
     }
 
-    func start() {
+    /// Starts the server and waits until it answers.
+    public func start() {
         let options =
             "-c listen_addresses=127.0.0.1 -c port=\(port) -c unix_socket_directories=\(directory) -c fsync=off "
             + "-c full_page_writes=off -c max_connections=60 -c log_min_messages=warning"
         Self.serverRun(["pg_ctl", "-w", "-D", directory + "/data", "-l", directory + "/log", "-o", options, "start"])
     }
 
-    func stop(mode: String) {
+    /// Stops it; the mode is one of pg_ctl's.
+    public func stop(mode: String) {
         Self.serverRun(["pg_ctl", "-w", "-D", directory + "/data", "-m", mode, "stop"])
     }
 
-    func remove() {
+    /// Stops it and removes its directory.
+    public func remove() {
         stop(mode: "immediate")
         try? FileManager.default.removeItem(atPath: directory)
     }
 
     /// A fresh, empty database and how to reach it by the unix socket.
-    func newDatabase() throws -> PostgresConfiguration {
+    public func newDatabase() throws -> PostgresConfiguration {
         let name = "d" + UUID().uuidString.filter { $0 != "-" }.lowercased()
         let connection = PostgresConnection(configuration(database: "postgres"))
         try connection.execute("CREATE DATABASE \(name)")
@@ -45,18 +51,19 @@ final class TestCluster: Sendable {
     }
 
     /// A connection to a fresh, empty database.
-    func connect() throws -> PostgresConnection {
+    public func connect() throws -> PostgresConnection {
         PostgresConnection(try newDatabase())
     }
 
     /// A connection to a fresh database with the whole schema.
-    func connectMigrated() throws -> PostgresConnection {
+    public func connectMigrated() throws -> PostgresConnection {
         let connection = try connect()
         _ = try Migrator().migrate(connection)
         return connection
     }
 
-    func configuration(database: String) -> PostgresConfiguration {
+    /// How a database of the cluster is reached by the unix socket.
+    public func configuration(database: String) -> PostgresConfiguration {
         PostgresConfiguration(
             connectionString: "host=\(directory) port=\(port) user=decisiond dbname=\(database)",
             applicationName: "tests"
@@ -64,12 +71,13 @@ final class TestCluster: Sendable {
     }
 
     /// Process id of the postmaster.
-    var postmaster: Int32 {
+    public var postmaster: Int32 {
         let text = (try? String(contentsOfFile: directory + "/data/postmaster.pid", encoding: .utf8)) ?? ""
         return text.split(separator: "\n").first.flatMap { Int32($0) } ?? 0
     }
 
-    static func freePort() -> UInt16 {
+    /// A port that was free a moment ago.
+    public static func freePort() -> UInt16 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()
@@ -143,23 +151,5 @@ private final class CleanUp: @unchecked Sendable {
 
     private func removeAll() {
         for cluster in lock.withLock({ clusters }) { cluster.remove() }
-    }
-}
-
-extension PostgresConnection {
-    /// The integer in the only row and column of a query.
-    func integer(_ sql: String, _ parameters: [PostgresParameter] = []) throws -> Int64? {
-        let rows = try query(sql, parameters, format: .binary)
-        return try rows.int64(0, 0)
-    }
-
-    func rowCount(_ statement: PostgresStatement, _ parameters: [PostgresParameter]) throws -> Int {
-        let rows = try query(statement, parameters)
-        return rows.rowCount
-    }
-
-    func columnCount(_ statement: PostgresStatement, _ parameters: [PostgresParameter]) throws -> Int {
-        let rows = try query(statement, parameters)
-        return rows.columnCount
     }
 }
