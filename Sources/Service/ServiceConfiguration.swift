@@ -112,6 +112,8 @@ enum ServiceLimits {
     static let sourcesInMetricsMax = 100
     /// Largest `deadline_ms` of a write [milliseconds].
     static let deadlineMillisecondsMax = 60_000
+    /// Memory of outcomes that were accepted while PostgreSQL could not say whether their decision exists.
+    static let unresolvedOutcomeBytesMax = 64 << 20
     /// Bytes of a DecisionRecord.
     static let recordBytesMax = 1 << 20
     /// Entries of one page, at most and by default.

@@ -245,6 +245,11 @@ final class ServiceCore: Sendable {
         case .failed(let code): telemetry.observe(.shipFailed(code: code), at: clock.now())
         case .unshippable(let table, let code):
             telemetry.observe(.unshippable(table: table, code: code), at: clock.now())
+        case .unknownDecisions(let outcomes):
+            telemetry.observe(
+                .events(
+                    contract: "outcomes", disposition: .quarantined, code: OutcomeFrame.unknownDecision,
+                    count: outcomes), at: clock.now())
         case .rewound(let frames): telemetry.observe(.shipRewound(frames: frames), at: clock.now())
         case .database(let isUp): telemetry.observe(.database(isUp: isUp), at: clock.now())
         case .ready: startup.databaseReady()
@@ -287,6 +292,16 @@ final class ServiceCore: Sendable {
             return true
         }
         return histories.submit(job)
+    }
+
+    /// Looks for a record on a query worker; false when too many wait. While PostgreSQL is known to be away the job runs at
+    /// once, without a connection.
+    func readRecords(_ job: @escaping QueryPool.Job) -> Bool {
+        guard shipper.isConnected else {
+            job(nil)
+            return true
+        }
+        return queries.submit(job)
     }
 
     /// Which fields this caller sees masked on a resource.

@@ -17,6 +17,7 @@ import Testing
         .duplicates: { (bytes) throws(FrameError) in _ = try DuplicatesFrame.decode(bytes) },
         .decision: { (bytes) throws(FrameError) in _ = try DecisionFrame.decode(bytes) },
         .outcome: { (bytes) throws(FrameError) in _ = try OutcomeFrame.decode(bytes) },
+        .outcomeVerdict: { (bytes) throws(FrameError) in _ = try OutcomeVerdictFrame.decode(bytes) },
         .access: { (bytes) throws(FrameError) in _ = try AccessFrame.decode(bytes) },
         .activation: { (bytes) throws(FrameError) in _ = try ActivationFrame.decode(bytes) },
         .key: { (bytes) throws(FrameError) in _ = try KeyFrame.decode(bytes) },
@@ -94,7 +95,17 @@ import Testing
             return encode {
                 OutcomeFrame(
                     id: id, decisionID: RecordID(high: words[2], low: words[1]), atMicros: time, principal: texts[0],
-                    claim: claim, body: raw
+                    claim: claim, body: raw, subject: .known(Self.reference(texts, time))
+                ).encode(into: &$0)
+            }
+        case .outcomeVerdict:
+            return encode {
+                OutcomeVerdictFrame(
+                    outcomeSeq: words[0], atMicros: time,
+                    decision: Bool.random(using: &random) ? Self.reference(texts, time) : nil,
+                    outcome: OutcomeFrame(
+                        id: id, decisionID: RecordID(high: words[2], low: words[1]), atMicros: time,
+                        principal: texts[0], claim: claim, body: raw, subject: .unresolved)
                 ).encode(into: &$0)
             }
         case .access:
@@ -135,6 +146,7 @@ import Testing
             case .duplicates: try DuplicatesFrame.decode(buffer).encode(into: &writer)
             case .decision: try DecisionFrame.decode(buffer).encode(into: &writer)
             case .outcome: try OutcomeFrame.decode(buffer).encode(into: &writer)
+            case .outcomeVerdict: try OutcomeVerdictFrame.decode(buffer).encode(into: &writer)
             case .access: try AccessFrame.decode(buffer).encode(into: &writer)
             case .activation: try ActivationFrame.decode(buffer).encode(into: &writer)
             case .key: try KeyFrame.decode(buffer).encode(into: &writer)
@@ -157,12 +169,28 @@ import Testing
         var random = SeededGenerator(UInt64(type.rawValue) + 100)
         for _ in 0..<20 {
             let bytes = Self.sample(type, &random)
-            // A decision without its last word is how an older binary wrote it.
-            let older = type == .decision ? bytes.count - 4 : bytes.count
+            let older = bytes.count - Self.newerBytes(type, bytes)
             for length in 0..<bytes.count where length != older && Self.decodes(type, Array(bytes[..<length])) {
                 Issue.record("\(type): \(length) of \(bytes.count) bytes decode")
             }
         }
+    }
+
+    /// How many bytes at the end an older binary did not write.
+    private static func newerBytes(_ type: FrameType, _ bytes: [UInt8]) -> Int {
+        switch type {
+        case .decision: return 4
+        case .outcome:
+            let frame = try? bytes.withUnsafeBytes { try OutcomeFrame.decode($0) }
+            guard var frame else { return 0 }
+            frame.subject = .notRecorded
+            return bytes.count - encode { frame.encode(into: &$0) }.count
+        default: return 0
+        }
+    }
+
+    private static func reference(_ texts: [String], _ time: Int64) -> DecisionReference {
+        DecisionReference(decision: texts[1], version: 3, decidedMicros: time, entity: texts[2])
     }
 
     @Test(arguments: FrameType.allCases) func randomAndChangedBytesNeverTrap(_ type: FrameType) {
@@ -182,7 +210,7 @@ import Testing
         let numbers = Dictionary(uniqueKeysWithValues: FrameType.allCases.map { ("\($0)", $0.rawValue) })
         let known: [String: UInt8] = [
             "event": 1, "quarantine": 2, "duplicates": 3, "decision": 4, "outcome": 5, "access": 6, "activation": 7,
-            "key": 8, "correction": 9, "viewReady": 10,
+            "key": 8, "correction": 9, "viewReady": 10, "outcomeVerdict": 11,
         ]
         #expect(numbers == known)
     }
@@ -220,6 +248,23 @@ import Testing
             let head = try frame.head(parser, &scratch)
             #expect(head.members.map(\.key).count == members && head["b"]?.string == "x")
         }
+    }
+
+    /// What an older binary wrote of an outcome says nothing of its decision; a measure's item has both.
+    @Test func theSubjectOfAnOutcome() throws {
+        let body = Array(#"{"id":"o1","name":"repaid","value":12.5}"#.utf8)
+        let frame = OutcomeFrame(
+            id: RecordID(high: 1, low: 2), decisionID: RecordID(high: 3, low: 4), atMicros: 5, principal: "p",
+            claim: nil, body: body)
+        let older = Self.encode { frame.encode(into: &$0) }
+        #expect(try older.withUnsafeBytes { try OutcomeFrame.decode($0).subject } == .notRecorded)
+        let decision = DecisionReference(decision: "limit", version: 7, decidedMicros: 9, entity: "c\"1")
+        var item = JSONTree.null
+        try frame.withItem(of: decision, JSONParser()) { item = $0.tree() }
+        #expect(item["name"]?.string == "repaid" && item["entity"]?.string == "c\"1")
+        #expect(item["decision"]?.string == "limit" && item["version"]?.int64 == 7 && item["principal"]?.string == "p")
+        let entry = frame.quarantineEntry(atMicros: 6)
+        #expect(entry.code == "unknown_decision" && entry.raw == body && entry.id == frame.id.text)
     }
 
     @Test func theErrorSaysWhatWasRead() {

@@ -78,6 +78,25 @@ import Testing
         #expect(index.outcomes(Self.id(7)).isEmpty)
     }
 
+    /// Shipping does not end the wait for a verdict; a verdict does, once.
+    @Test func outcomesWaitForTheirVerdict() {
+        let index = RecordIndex()
+        for number in 1...3 as ClosedRange<UInt64> {
+            var outcome = Self.outcome(number, of: 7)
+            if number != 2 { outcome.subject = .unresolved }
+            index.add(outcome, seq: number * 10)
+        }
+        #expect(index.unresolved(through: 29, limit: 9).map(\.seq) == [10] && index.unresolvedBytes > 500)
+        index.shipped(through: 30)
+        #expect(index.unresolved(through: 30, limit: 9).map(\.outcome.body) == [[1], [3]])
+        #expect(index.unresolved(through: 30, limit: 1).map(\.seq) == [10])
+        #expect(!index.resolved(20) && index.resolved(10) && !index.resolved(10))
+        // The database has taken the outcome back: it is shown again, and its verdict stands.
+        index.restore([], [(frame: Self.outcome(1, of: 7), seq: 10)])
+        #expect(index.unresolved(through: .max, limit: 9).map(\.seq) == [30])
+        #expect(index.resolved(30) && index.unresolvedBytes == 0)
+    }
+
     @Test func manyRecords() {
         let index = RecordIndex()
         for number in 1...20_000 as ClosedRange<UInt64> {

@@ -279,7 +279,7 @@ import Testing
         let quick = try Self.recover(directory)
         quick.journal.abandon()
         let newest = try #require(taken.last)
-        #expect(quick.outcome.snapshotSeq == newest && quick.outcome.passedOver.isEmpty)
+        #expect(quick.outcome.snapshotSeq == newest && quick.outcome.passedOver.isEmpty, "\(quick.outcome.passedOver)")
         #expect(quick.outcome.journal.framesReplayed == quick.outcome.journal.lastSeq - newest)
         #expect(quick.outcome.unavailableViews.isEmpty)
         #expect(quick.outcome.marks == [PositionMark(seq: 1, micros: 2)])

@@ -10,12 +10,32 @@ struct MeasureDefinition: Sendable {
         case contract(String)
         /// Decision records; of one decision, or of all.
         case decisions(String?)
+        /// Outcomes of decisions, at the times of their decisions; of one decision, or of all.
+        case outcomes(String?)
 
         /// As the measure engine names it.
         var engine: MeasureStream {
             switch self {
             case .contract(let name): .contract(name)
             case .decisions: .decisions
+            case .outcomes: .outcomes
+            }
+        }
+
+        /// The stream that a definition names; anything but a built-in one is a contract.
+        init(named name: String, decision: String?) {
+            switch name {
+            case "decisions": self = .decisions(decision)
+            case "outcomes": self = .outcomes(decision)
+            default: self = .contract(name)
+            }
+        }
+
+        /// The decision whose items alone are counted; nil for all.
+        var decision: String? {
+            switch self {
+            case .contract: nil
+            case .decisions(let name), .outcomes(let name): name
             }
         }
     }
@@ -49,12 +69,13 @@ struct MeasureDefinition: Sendable {
         let reader = TreeReader(definition.spec, at: pointer + definition.specPointer, problems)
         let streamName = reader.string("stream", required: true) ?? ""
         let decision = reader.string("decision")
-        if decision != nil && streamName != "decisions" {
-            problems.add(reader.path("decision"), "not_applicable", "only the stream of decisions has decisions")
+        let stream = Stream(named: streamName, decision: decision)
+        if decision != nil && stream.decision == nil {
+            problems.add(
+                reader.path("decision"), "not_applicable", "only the streams of decisions and outcomes have decisions")
         }
-        let stream: Stream = streamName == "decisions" ? .decisions(decision) : .contract(streamName)
         guard let schema = schemas(stream) else {
-            problems.add(reader.path("stream"), "unknown_stream", "decisions, or the name of a stream contract")
+            problems.add(reader.path("stream"), "unknown_stream", "decisions, outcomes, or the name of a stream contract")
             return nil
         }
         let compiler = ConditionCompiler(environment: schema.environment, problems: problems)

@@ -134,8 +134,9 @@ final class Snapshot: Sendable {
     let feeds: [String: StreamFeeds]
     /// Every view that events are applied to, served or not.
     let fedViews: [ViewEntry]
-    /// Measures over decisions.
+    /// Measures over decisions, and over their outcomes.
     let decisionMeasures: [MeasureDefinition]
+    let outcomeMeasures: [MeasureDefinition]
     /// Definitions that this binary could not compile although they were published; empty in good order.
     let unusable: [DefinitionKey: [DocumentProblem]]
 
@@ -167,14 +168,17 @@ final class Snapshot: Sendable {
             feeds[view.definition.spec.contract, default: StreamFeeds()].views.append(view)
         }
         var decisionMeasures: [MeasureDefinition] = []
+        var outcomeMeasures: [MeasureDefinition] = []
         for measure in measures.values.sorted(by: { $0.name < $1.name }) {
             switch measure.stream {
             case .contract(let contract): feeds[contract, default: StreamFeeds()].measures.append(measure)
             case .decisions: decisionMeasures.append(measure)
+            case .outcomes: outcomeMeasures.append(measure)
             }
         }
         self.feeds = feeds
         self.decisionMeasures = decisionMeasures
+        self.outcomeMeasures = outcomeMeasures
     }
 
     /// The same with one view not served any more but filled again.

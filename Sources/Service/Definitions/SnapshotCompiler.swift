@@ -198,6 +198,7 @@ struct SnapshotCompiler {
         switch stream {
         case .contract(let name): return contracts[name].flatMap { $0.isReference ? nil : $0.schema }
         case .decisions(nil): return StreamSchema(decisions: [], outputs: [])
+        case .outcomes(let name): return name.map { decisionSpecs[$0] != nil } ?? true ? .outcomes : nil
         case .decisions(let name?):
             guard let spec = decisionSpecs[name] else { return nil }
             return StreamSchema(

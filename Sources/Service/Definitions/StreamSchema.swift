@@ -80,6 +80,16 @@ struct StreamSchema: Sendable {
         self.fields = fields
     }
 
+    /// The built-in stream of outcomes. A value is there under its own type alone, so that an expression knows what it has.
+    static let outcomes = StreamSchema(fields: [
+        builtIn("name", ["name"], .string), builtIn("value.number", ["value"], .number),
+        builtIn("value.text", ["value"], .string), builtIn("value.boolean", ["value"], .boolean),
+        builtIn("decision", ["decision"], .string), builtIn("version", ["version"], .number),
+        builtIn("entity", ["entity"], .string), builtIn("principal", ["principal"], .string),
+    ])
+
+    private init(fields: [StreamField]) { self.fields = fields }
+
     private static func builtIn(_ name: String, _ tokens: [String], _ type: FEELType) -> StreamField {
         StreamField(
             name: name, pointer: JSONPointer(tokens: tokens), type: type, scale: nil, classification: nil,

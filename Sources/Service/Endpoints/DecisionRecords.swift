@@ -13,6 +13,8 @@ struct FoundRecord: Sendable {
     let seq: UInt64
     /// Whether PostgreSQL gave it, or the journal.
     let isFromPostgres: Bool
+    /// What its outcomes are counted by.
+    let decision: DecisionReference
 }
 
 extension ServiceHandler {
@@ -44,11 +46,11 @@ extension ServiceHandler {
 
     /// The record, if this caller may act on it.
     func findPermitted(
-        _ id: RecordID, _ route: RequestRoute, _ connection: PostgresConnection?
+        _ id: RecordID, _ route: RequestRoute, _ connection: PostgresConnection?, until deadline: PostgresDeadline? = nil
     ) throws(Problem) -> FoundRecord {
         let found: FoundRecord
         do throws(Problem) {
-            found = try find(id, connection)
+            found = try find(id, connection, until: deadline)
         } catch {
             try authorize(route, record: nil)
             throw error
@@ -58,16 +60,21 @@ extension ServiceHandler {
     }
 
     /// A record that is not shipped yet is read from the journal, else from PostgreSQL.
-    func find(_ id: RecordID, _ connection: PostgresConnection?) throws(Problem) -> FoundRecord {
+    func find(
+        _ id: RecordID, _ connection: PostgresConnection?, until deadline: PostgresDeadline? = nil
+    ) throws(Problem) -> FoundRecord {
         if let position = service.state.records.position(id), let found = try record(at: position) { return found }
         guard let connection else { throw Problem.needsPostgres }
         do {
-            let rows = try connection.query(ServiceStatements.record, [.uuid(id.uint128)])
+            let rows = try connection.query(ServiceStatements.record, [.uuid(id.uint128)], until: deadline)
             guard rows.rowCount == 1, let bytes = try rows.bytes(0, 1), let seq = try rows.int64(0, 0) else {
-                if let record = try unshippableRecord(id, connection) { return record }
+                if let record = try unshippableRecord(id, connection, until: deadline) { return record }
                 throw Problem(404, "unknown_record", "There is no DecisionRecord of this id.")
             }
-            return FoundRecord(bytes: bytes, seq: UInt64(seq), isFromPostgres: true)
+            let decision = DecisionReference(
+                decision: try rows.string(0, 2) ?? "", version: UInt32(clamping: try rows.int64(0, 3) ?? 0),
+                decidedMicros: try rows.int64(0, 4) ?? 0, entity: try rows.string(0, 5) ?? "")
+            return FoundRecord(bytes: bytes, seq: UInt64(seq), isFromPostgres: true, decision: decision)
         } catch let problem as Problem {
             throw problem
         } catch {
@@ -77,22 +84,29 @@ extension ServiceHandler {
 
     /// A record whose row PostgreSQL refused: its frame is in quarantine.
     private func unshippableRecord(
-        _ id: RecordID, _ connection: PostgresConnection
+        _ id: RecordID, _ connection: PostgresConnection, until deadline: PostgresDeadline?
     ) throws(PostgresError) -> FoundRecord? {
-        let rows = try connection.query(ServiceStatements.unshippableRecord, [.text(id.text)])
+        let rows = try connection.query(ServiceStatements.unshippableRecord, [.text(id.text)], until: deadline)
         guard rows.rowCount == 1, let raw = try rows.bytes(0, 1), let seq = try rows.int64(0, 0) else { return nil }
-        let bytes = raw.withUnsafeBytes { raw in (try? DecisionFrame.decode(raw)).map { [UInt8]($0.record) } }
-        return bytes.map { FoundRecord(bytes: $0, seq: UInt64(seq), isFromPostgres: true) }
+        return raw.withUnsafeBytes { raw in
+            (try? DecisionFrame.decode(raw)).map { frame in
+                FoundRecord(
+                    bytes: [UInt8](frame.record), seq: UInt64(seq), isFromPostgres: true,
+                    decision: DecisionReference(frame))
+            }
+        }
     }
 
     /// Reads the record of a decision frame in the journal; nil when its segment is recycled, since PostgreSQL has it.
     func record(at position: JournalPosition) throws(Problem) -> FoundRecord? {
         do {
             let frame = try service.journal.readFrame(at: position)
-            let bytes = try frame.payload.withUnsafeBytes { bytes throws(FrameError) in
-                [UInt8](try DecisionFrame.decode(bytes).record)
+            return try frame.payload.withUnsafeBytes { bytes throws(FrameError) in
+                let decoded = try DecisionFrame.decode(bytes)
+                return FoundRecord(
+                    bytes: [UInt8](decoded.record), seq: frame.seq, isFromPostgres: false,
+                    decision: DecisionReference(decoded))
             }
-            return FoundRecord(bytes: bytes, seq: frame.seq, isFromPostgres: false)
         } catch let error as JournalError where error.code == .segmentRemoved {
             return nil
         } catch {

@@ -1,24 +1,25 @@
 import HTTP
 import JSON
 import Journal
+import Postgres
 
 /// An outcome on its way to the disk.
 final class OutcomeAck: PendingAck, @unchecked Sendable {
     // SAFETY: everything is set before the append and only read afterwards.
     private let responder: Responder
-    private let body: [UInt8]
+    private let response: Response
     private let claim: IdempotencyClaim?
     private let idempotency: IdempotencyTable
 
-    init(responder: Responder, body: [UInt8], claim: IdempotencyClaim?, idempotency: IdempotencyTable) {
+    init(responder: Responder, response: Response, claim: IdempotencyClaim?, idempotency: IdempotencyTable) {
         self.responder = responder
-        self.body = body
+        self.response = response
         self.claim = claim
         self.idempotency = idempotency
     }
 
     override func durable(firstSeq: UInt64, answers: inout ResponseBatch) {
-        _ = answers.add(responder, Response.json(201, body))
+        _ = answers.add(responder, response)
     }
 
     override func abandoned(_ reason: AppendRefusal, answers: inout ResponseBatch) {
@@ -35,8 +36,10 @@ extension ServiceHandler {
         }
         route.ack.setDeadline(request)
         let outcome = try readOutcome(request)
+        var decision: DecisionReference?
         if let position = service.state.records.position(decisionID), let found = try record(at: position) {
             try authorize(route, record: found)
+            decision = found.decision
         }
         let claim = try claim(request, route)
         if let claim {
@@ -53,24 +56,48 @@ extension ServiceHandler {
                 return
             }
         }
-        if service.state.records.position(decisionID) != nil {
+        if let decision {
             // Releases the claim when the journal does not take the frame.
-            try append(outcome, decisionID, route, claim, responder)
+            try append(outcome, decisionID, .known(decision), route, claim, responder)
             return
         }
         // Not in memory: PostgreSQL knows whether there is such a decision.
-        service.query(responder) { (connection) throws(Problem) in
+        let isQueued = service.readRecords { connection in
             do throws(Problem) {
-                _ = try self.findPermitted(decisionID, route, connection)
-                try self.append(outcome, decisionID, route, claim, responder)
-                return (nil, [])
+                let subject = try self.subject(decisionID, route, connection)
+                try self.append(outcome, decisionID, subject, route, claim, responder)
             } catch {
                 if let claim { self.service.state.idempotency.release(claim) }
-                throw error
+                responder.respond(error.response)
             }
-        } answer: { response, _ in
-            responder.respond(response)
         }
+        if isQueued { return }
+        if let claim { service.state.idempotency.release(claim) }
+        throw Problem(503, "busy", "Too many queries are waiting.", retryAfter: 1)
+    }
+
+    /// How long PostgreSQL may take to say whether there is a decision; after that the outcome is accepted without.
+    private static let lookUpTimeout: Duration = .seconds(2)
+
+    /// The decision of an outcome as PostgreSQL knows it; `unresolved` while it does not answer: then the ship transaction
+    /// looks.
+    private func subject(
+        _ id: RecordID, _ route: RequestRoute, _ connection: PostgresConnection?
+    ) throws(Problem) -> OutcomeSubject {
+        do throws(Problem) {
+            let deadline = PostgresDeadline.after(Self.lookUpTimeout)
+            return .known(try findPermitted(id, route, connection, until: deadline).decision)
+        } catch {
+            // Without a database there is nothing that could ever say more.
+            guard error.code == Problem.needsPostgres.code, service.configuration.databaseURL != nil else { throw error }
+        }
+        guard service.state.records.unresolvedBytes < ServiceLimits.unresolvedOutcomeBytesMax else {
+            throw Problem(
+                503, "too_many_unresolved_outcomes",
+                "PostgreSQL is away, and too many outcomes wait to learn whether their decision exists. Retry later.",
+                retryAfter: 10)
+        }
+        return .unresolved
     }
 
     private struct Outcome: Sendable {
@@ -105,8 +132,8 @@ extension ServiceHandler {
     }
 
     private func append(
-        _ outcome: Outcome, _ decisionID: RecordID, _ route: RequestRoute, _ claim: IdempotencyClaim?,
-        _ responder: Responder
+        _ outcome: Outcome, _ decisionID: RecordID, _ subject: OutcomeSubject, _ route: RequestRoute,
+        _ claim: IdempotencyClaim?, _ responder: Responder
     ) throws(Problem) {
         let now = service.clock.now()
         let id = RecordID(micros: now, random: (Randomness.word(), Randomness.word()))
@@ -128,11 +155,13 @@ extension ServiceHandler {
         let body = writer.bytes
         var frame = ByteWriter()
         OutcomeFrame(
-            id: id, decisionID: decisionID, atMicros: now, principal: route.principal, claim: claim, body: body
+            id: id, decisionID: decisionID, atMicros: now, principal: route.principal, claim: claim, body: body,
+            subject: subject
         ).encode(into: &frame)
         let batch = FrameBatch(capacity: frame.bytes.count + 64)
         let pending = OutcomeAck(
-            responder: responder, body: body, claim: claim, idempotency: service.state.idempotency)
+            responder: responder, response: Self.response(body, subject), claim: claim,
+            idempotency: service.state.idempotency)
         pending.shipAck = route.ack.oneBatch()
         batch.context = pending
         batch.add(type: FrameType.outcome.rawValue, payload: frame.bytes)
@@ -142,12 +171,17 @@ extension ServiceHandler {
         }
     }
 
+    /// 202 says that nobody knows yet whether there is such a decision.
+    private static func response(_ body: [UInt8], _ subject: OutcomeSubject) -> Response {
+        Response.json(subject == .unresolved ? 202 : 201, body)
+    }
+
     /// Answers with the outcome that stands: from the journal, or from PostgreSQL once its segment is recycled.
     private func answerAgain(
         _ effect: DurableEffect, outcomeOf decisionID: RecordID, _ route: RequestRoute, _ responder: Responder
     ) throws(Problem) {
-        if let (body, seq) = try outcome(at: effect.position) {
-            respond(responder, Response.json(201, body), route, at: seq)
+        if let (outcome, seq) = try outcome(at: effect.position) {
+            respond(responder, Self.response(outcome.body, outcome.subject), route, at: seq)
             return
         }
         service.query(responder) { (connection) throws(Problem) in
@@ -163,13 +197,13 @@ extension ServiceHandler {
     }
 
     /// The outcome of a frame in the journal; nil when its segment is recycled.
-    private func outcome(at position: JournalPosition) throws(Problem) -> (body: [UInt8], seq: UInt64)? {
+    private func outcome(at position: JournalPosition) throws(Problem) -> (frame: OutcomeFrame, seq: UInt64)? {
         do {
             let frame = try service.journal.readFrame(at: position)
             let outcome = try frame.payload.withUnsafeBytes { bytes throws(FrameError) in
                 try OutcomeFrame.decode(bytes)
             }
-            return (outcome.body, frame.seq)
+            return (outcome, frame.seq)
         } catch let error as JournalError where error.code == .segmentRemoved {
             return nil
         } catch {

@@ -22,6 +22,8 @@ enum FrameType: UInt8, Sendable, CaseIterable {
     case correction = 9
     /// A feature view has every stored event: from here on it is served.
     case viewReady = 10
+    /// What became of an outcome that was accepted while nobody could say whether its decision exists.
+    case outcomeVerdict = 11
 }
 
 /// An accepted event as the journal holds it. Slices live as long as the frame's bytes.
@@ -230,40 +232,6 @@ struct DecisionFrame {
             throw FrameError(what: "decision record")
         }
         return value
-    }
-}
-
-/// An outcome as the journal holds it.
-struct OutcomeFrame: Sendable {
-    var id: RecordID
-    var decisionID: RecordID
-    var atMicros: Int64
-    var principal: String
-    var claim: IdempotencyClaim?
-    /// The outcome's JSON: `{"name": ..., "value": ..., "occurred_at": ...}`.
-    var body: [UInt8]
-
-    func encode(into writer: inout ByteWriter) {
-        for word in [id.high, id.low, decisionID.high, decisionID.low] { writer.integer(word) }
-        writer.integer(atMicros)
-        writer.text(principal)
-        IdempotencyClaim.encode(claim, into: &writer)
-        writer.blob(body)
-    }
-
-    static func decode(_ bytes: UnsafeRawBufferPointer) throws(FrameError) -> OutcomeFrame {
-        var reader = ByteReader(bytes)
-        return OutcomeFrame(
-            id: RecordID(
-                high: try reader.integer(UInt64.self, "outcome id"),
-                low: try reader.integer(UInt64.self, "outcome id")),
-            decisionID: RecordID(
-                high: try reader.integer(UInt64.self, "outcome decision"),
-                low: try reader.integer(UInt64.self, "outcome decision")),
-            atMicros: try reader.integer(Int64.self, "outcome time"),
-            principal: try reader.text("outcome principal"),
-            claim: try IdempotencyClaim.decode(from: &reader),
-            body: [UInt8](try reader.blob("outcome body")))
     }
 }
 

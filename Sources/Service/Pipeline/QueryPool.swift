@@ -74,11 +74,13 @@ final class QueryPool: Sendable {
 
 /// Statements that query workers prepare.
 enum ServiceStatements {
-    /// One record by id: seq, record.
+    /// One record by id: seq, record, decision, version, decided_us, entity.
     static let record = PostgresStatement(
         "record",
-        "SELECT seq, convert_to(record, 'UTF8') FROM decisiond.decision_record WHERE id = $1 ORDER BY seq LIMIT 1",
-        [.uuid])
+        """
+        SELECT seq, convert_to(record, 'UTF8'), decision, version::bigint, decided_us, entity
+        FROM decisiond.decision_record WHERE id = $1 ORDER BY seq LIMIT 1
+        """, [.uuid])
     /// The frame of a record whose row was refused: seq, frame.
     static let unshippableRecord = PostgresStatement(
         "unshippable_record",

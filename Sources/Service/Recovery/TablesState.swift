@@ -49,12 +49,19 @@ extension RecordIndex {
     /// Everything held; a copy on write.
     func capture() -> State { state.withLock { $0 } }
 
-    /// Writes what was captured: records with their positions, then outcomes.
+    private enum Record {
+        static let record: UInt8 = 0
+        static let outcome: UInt8 = 1
+        /// An outcome that waits for its verdict, shipped or not.
+        static let unresolved: UInt8 = 2
+    }
+
+    /// Writes what was captured: records with their positions, then outcomes, then those that wait for their verdict.
     static func encode<Store>(_ state: State, into sink: PartSink<Store>) throws(StorageError) {
         for entry in state.order[state.head...] {
             guard let position = state.records[entry.id] else { continue }
             try sink.record { writer in
-                writer.integer(UInt8(0))
+                writer.integer(Record.record)
                 writer.integer(entry.seq)
                 writer.recordID(entry.id)
                 writer.position(position)
@@ -63,21 +70,31 @@ extension RecordIndex {
         for (seq, id) in state.outcomeOrder {
             guard let outcome = state.outcomes[id]?.first(where: { $0.seq == seq }) else { continue }
             try sink.record { writer in
-                writer.integer(UInt8(1))
+                writer.integer(Record.outcome)
                 writer.integer(seq)
                 writer.nested { outcome.frame.encode(into: &$0) }
+            }
+        }
+        for (seq, outcome) in state.unresolved.sorted(by: { $0.key < $1.key }) {
+            try sink.record { writer in
+                writer.integer(Record.unresolved)
+                writer.integer(seq)
+                writer.nested { outcome.encode(into: &$0) }
             }
         }
     }
 
     /// Reads one record's position, or one outcome, back.
     func restore(_ reader: inout ByteReader) throws(FrameError) {
-        let isOutcome = try reader.integer(UInt8.self, "saved record") != 0
+        let kind = try reader.integer(UInt8.self, "saved record")
         let seq = try reader.integer(UInt64.self, "saved record")
-        if isOutcome {
-            add(try OutcomeFrame.decode(reader.blob("saved outcome")), seq: seq)
-        } else {
+        switch kind {
+        case Record.record:
             add(try reader.recordID("saved record"), at: try reader.position("saved record"), seq: seq)
+        // One that the database has taken back may have had its verdict: only what says so waits for one.
+        case Record.outcome: list(try OutcomeFrame.decode(reader.blob("saved outcome")), seq: seq)
+        case Record.unresolved: addUnresolved(try OutcomeFrame.decode(reader.blob("saved outcome")), seq: seq)
+        default: throw FrameError(what: "saved record")
         }
     }
 }

@@ -14,6 +14,8 @@ struct ShipBatch {
     private(set) var rollups = CopyTextWriter(capacityBytes: 1 << 14)
     private(set) var keys: [(seq: UInt64, key: KeyFrame)] = []
     private(set) var activations: [(seq: UInt64, activation: ActivationFrame)] = []
+    /// Outcomes whose decision was not known when they were accepted.
+    private(set) var unresolved: [(seq: UInt64, outcome: OutcomeFrame)] = []
     private(set) var frames = 0
     private(set) var firstSeq: UInt64 = 0
     private(set) var lastSeq: UInt64 = 0
@@ -96,6 +98,10 @@ struct ShipBatch {
             case .quarantine: try addQuarantine(QuarantineFrame.decode(frame.payload), frame.seq)
             case .decision: try addDecision(DecisionFrame.decode(frame.payload), frame.seq)
             case .outcome: try addOutcome(OutcomeFrame.decode(frame.payload), frame.seq)
+            // The outcome is where it belongs by now; it counts from here on.
+            case .outcomeVerdict:
+                let verdict = try OutcomeVerdictFrame.decode(frame.payload)
+                if let decision = verdict.decision { try count(verdict.outcome, of: decision, frame.seq) }
             case .access: try addAccess(AccessFrame.decode(frame.payload), frame.seq)
             case .key: keys.append((frame.seq, try KeyFrame.decode(frame.payload)))
             case .activation: activations.append((frame.seq, try ActivationFrame.decode(frame.payload)))
@@ -244,6 +250,21 @@ struct ShipBatch {
         outcomes.text(utf8: frame.body)
         outcomes.text(frame.principal)
         outcomes.endRow()
+        switch frame.subject {
+        case .notRecorded: break
+        case .known(let decision): try count(frame, of: decision, seq)
+        case .unresolved: unresolved.append((seq, frame))
+        }
+    }
+
+    private mutating func count(
+        _ outcome: OutcomeFrame, of decision: DecisionReference, _ seq: UInt64
+    ) throws(FrameError) {
+        let folds = tables.indices.filter { if case .outcomes = tables[$0].measure.stream { true } else { false } }
+        if folds.isEmpty { return }
+        try outcome.withItem(of: decision, parser) { item in
+            for index in folds { tables[index].add(item, timeMicros: decision.decidedMicros, seq: seq, &slots) }
+        }
     }
 
     private mutating func addAccess(_ frame: AccessFrame, _ seq: UInt64) throws(FrameError) {

@@ -58,6 +58,8 @@ final class ShipSession {
                     giveWay()
                 case .idle:
                     shipper.covered(untilMicros: shipper.clock.now())
+                    // What the journal did not take before.
+                    try resolveOutcomes()
                     shipper.idle(milliseconds: shipper.configuration.shipIntervalMilliseconds)
                 case .standStill: shipper.pause(milliseconds: ShipBackoff.stoppedMilliseconds)
                 case .end:
@@ -143,7 +145,10 @@ final class ShipSession {
         try countUnshippable(until: nil)
         if isOurs, machine.isFirstSettlement { try restoreUnshippable() }
         if let lost = machine.settled(at: position, isOurs: isOurs) { rewind(lost) }
-        if isOurs { shipper.finished(through: position - 1) }
+        if isOurs {
+            shipper.finished(through: position - 1)
+            try resolveOutcomes()
+        }
         shipper.isUp(true)
         answered()
     }
@@ -286,6 +291,13 @@ final class ShipSession {
         }
         shipper.finished(through: batch.lastSeq)
         tell(of: refused)
+        try resolveOutcomes()
+    }
+
+    private func resolveOutcomes() throws(PostgresError) {
+        let resolver = OutcomeResolver(state: shipper.state, journal: shipper.journal, clock: shipper.clock)
+        let unknown = try resolver.resolve(through: shipper.shippedSeq, connection)
+        if unknown > 0 { shipper.observe(.unknownDecisions(outcomes: unknown)) }
     }
 
     private func transaction(_ batch: ShipBatch, isIsolating: Bool) -> ShipTransaction {

@@ -67,6 +67,7 @@ struct ShipTransaction {
             [.uuid(journal), .int64(Int64(batch.firstSeq)), .int64(Int64(batch.lastSeq)), .int64(fingerprint)])
         var refused: [UnshippableRow] = []
         for table in tables { refused += try store(table, connection) }
+        try quarantineUnknown(connection)
         try closeQuarantine(connection)
         for (seq, key) in batch.keys {
             if let row = try store(key, seq, connection) { refused.append(row) }
@@ -243,8 +244,15 @@ extension ShipTransaction {
     private func insert(
         _ row: UnshippableRow, _ entry: QuarantineFrame, _ connection: PostgresConnection
     ) throws(PostgresError) {
+        try insert(entry, raw: row.raw, seq: row.seq, connection)
+    }
+
+    /// Inserts an entry with all of its bytes.
+    func insert(
+        _ entry: QuarantineFrame, raw: [UInt8], seq: UInt64, _ connection: PostgresConnection
+    ) throws(PostgresError) {
         var writer = CopyTextWriter()
-        ShipBatch.write(entry, raw: row.raw, journal: journal, seq: row.seq, into: &writer)
+        ShipBatch.write(entry, raw: raw, journal: journal, seq: seq, into: &writer)
         try connection.copyIn(into: ShipBatch.quarantineTarget, rows: writer)
         try connection.query("SELECT decisiond.quarantine_merge()", [])
         try connection.execute("DELETE FROM pg_temp.quarantine_stage")

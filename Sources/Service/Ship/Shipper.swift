@@ -36,6 +36,8 @@ final class Shipper: Sendable {
         case failed(code: String)
         /// PostgreSQL refused a row for good; it is in quarantine.
         case unshippable(table: String, code: String)
+        /// Outcomes that had been accepted belong to no decision; they are in quarantine.
+        case unknownDecisions(outcomes: Int)
         /// A failover took back this many frames that had been shipped; they are shipped again.
         case rewound(frames: Int)
         /// The connection came up or went down.

@@ -57,6 +57,7 @@ final class Applier: @unchecked Sendable {
             case .duplicates: state.quality.add(try DuplicatesFrame.decode(payload))
             case .decision: try applyDecision(DecisionFrame.decode(payload), seq: seq, position: position)
             case .outcome: try applyOutcome(OutcomeFrame.decode(payload), seq: seq, position: position)
+            case .outcomeVerdict: try applyVerdict(OutcomeVerdictFrame.decode(payload), seq: seq)
             case .access: state.accessLog.add(try AccessFrame.decode(payload), seq: seq)
             case .activation: try applyActivation(ActivationFrame.decode(payload), seq: seq)
             case .key: state.apply(try KeyFrame.decode(payload))
@@ -166,6 +167,26 @@ final class Applier: @unchecked Sendable {
         if let claim = frame.claim {
             state.idempotency.complete(
                 claim, DurableEffect(position: position, id: frame.id), atMicros: frame.atMicros)
+        }
+        if case .known(let decision) = frame.subject { try count(frame, of: decision) }
+    }
+
+    private func applyVerdict(_ frame: OutcomeVerdictFrame, seq: UInt64) throws(FrameError) {
+        guard state.records.resolved(frame.outcomeSeq) else { return }
+        if let decision = frame.decision {
+            try count(frame.outcome, of: decision)
+        } else {
+            state.quarantine.show(frame.outcome.quarantineEntry(atMicros: frame.atMicros), seq: frame.outcomeSeq)
+        }
+    }
+
+    /// Adds an outcome to the measures over outcomes, at the time of its decision.
+    private func count(_ outcome: OutcomeFrame, of decision: DecisionReference) throws(FrameError) {
+        guard !current.outcomeMeasures.isEmpty else { return }
+        try outcome.withItem(of: decision, parser) { item in
+            for measure in current.outcomeMeasures {
+                state.rollups.add(measure, item, timeMicros: decision.decidedMicros, &slots)
+            }
         }
     }
 

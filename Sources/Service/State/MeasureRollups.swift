@@ -14,7 +14,7 @@ typealias MeasureContribution = (dimensions: [String?], operand: MeasureOperand,
 extension MeasureDefinition {
     /// What one item adds; nil when it is not part of the measure.
     func contribution(of item: JSONValue, _ slots: inout StreamSlots) -> MeasureContribution? {
-        if case .decisions(let decision?) = stream, item["decision"]?.equals(utf8: decision) != true { return nil }
+        if let decision = stream.decision, item["decision"]?.equals(utf8: decision) != true { return nil }
         schema.slots(item, used: usedFields, into: &slots.values)
         if let filter, filter.truth(slots.values) != true { return nil }
         if let denominator, denominator.truth(slots.values) != true { return nil }

@@ -9,6 +9,9 @@ final class RecordIndex: Sendable {
         var head = 0
         var outcomes: [RecordID: [(seq: UInt64, frame: OutcomeFrame)]] = [:]
         var outcomeOrder: [(seq: UInt64, id: RecordID)] = []
+        /// Outcomes whose decision nobody could look up, by position, until the verdict.
+        var unresolved: [UInt64: OutcomeFrame] = [:]
+        var unresolvedBytes = 0
     }
 
     let state = Mutex(State())
@@ -23,11 +26,52 @@ final class RecordIndex: Sendable {
 
     /// An outcome became durable.
     func add(_ outcome: OutcomeFrame, seq: UInt64) {
+        list(outcome, seq: seq)
+        if outcome.subject == .unresolved { addUnresolved(outcome, seq: seq) }
+    }
+
+    /// Shows an outcome with its decision until PostgreSQL has it.
+    func list(_ outcome: OutcomeFrame, seq: UInt64) {
         state.withLock {
             $0.outcomes[outcome.decisionID, default: []].append((seq, outcome))
             $0.outcomeOrder.append((seq, outcome.decisionID))
         }
     }
+
+    /// An outcome waits for the verdict whether its decision exists.
+    func addUnresolved(_ outcome: OutcomeFrame, seq: UInt64) {
+        state.withLock { state in
+            if state.unresolved.updateValue(outcome, forKey: seq) == nil {
+                state.unresolvedBytes += Self.bytes(outcome)
+            }
+        }
+    }
+
+    /// The verdict became durable.
+    ///
+    /// - Returns: whether it was waited for: a second one changes nothing.
+    func resolved(_ seq: UInt64) -> Bool {
+        state.withLock { state in
+            guard let outcome = state.unresolved.removeValue(forKey: seq) else { return false }
+            state.unresolvedBytes -= Self.bytes(outcome)
+            return true
+        }
+    }
+
+    /// Outcomes up to `seq` that wait for their verdict, oldest first, at most `limit`.
+    func unresolved(through seq: UInt64, limit: Int) -> [(seq: UInt64, outcome: OutcomeFrame)] {
+        state.withLock { state in
+            if state.unresolved.isEmpty { return [] }
+            return state.unresolved.filter { $0.key <= seq }.sorted { $0.key < $1.key }.prefix(limit)
+                .map { ($0.key, $0.value) }
+        }
+    }
+
+    /// Memory of the outcomes that wait for their verdict.
+    var unresolvedBytes: Int { state.withLock { $0.unresolvedBytes } }
+
+    /// Memory of one, about.
+    private static func bytes(_ outcome: OutcomeFrame) -> Int { outcome.body.count + outcome.principal.utf8.count + 256 }
 
     /// Takes back what had been forgotten: a failover lost the commits. Positions are in order and before all others here.
     func restore(
