@@ -1,7 +1,7 @@
 extension BuiltIns {
-    static func list(_ function: BuiltIn, _ arguments: [Value]) -> Value {
+    static func list(_ function: BuiltIn, _ arguments: [Value], _ steps: inout Int) -> Value {
         switch function {
-        case .concatenate, .union: return concatenate(arguments, distinct: function == .union)
+        case .concatenate, .union: return concatenate(arguments, distinct: function == .union, &steps)
         default: break
         }
         guard let elements = asList(arguments[0]) else {
@@ -9,17 +9,13 @@ extension BuiltIns {
             return function == .append ? .list([.null] + arguments.dropFirst()) : .null
         }
         switch function {
-        case .listContains:
-            return .boolean(elements.contains { Comparison.equal($0, arguments[1]) == .yes })
+        case .listContains, .indexOf: return search(function, elements, arguments[1], &steps)
         case .append: return .list(elements + arguments.dropFirst())
         case .reverse: return .list(elements.reversed())
-        case .indexOf:
-            let positions = elements.indices.filter { Comparison.equal(elements[$0], arguments[1]) == .yes }
-            return .list(positions.map { .number($0 + 1) })
-        case .distinctValues: return .list(distinct(elements))
+        case .distinctValues: return distinct(elements, &steps).map { .list($0) } ?? .null
         case .flatten:
             var flat: [Value] = []
-            return flatten(elements, into: &flat, depth: 0) ? .list(flat) : .null
+            return flatten(elements, into: &flat, depth: 0, &steps) ? .list(flat) : .null
         case .sublist: return sublist(elements, arguments)
         case .insertBefore:
             guard let index = index(arguments[1], count: elements.count) else { return .null }
@@ -35,7 +31,21 @@ extension BuiltIns {
         }
     }
 
-    private static func concatenate(_ arguments: [Value], distinct isDistinct: Bool) -> Value {
+    private static func search(
+        _ function: BuiltIn, _ elements: [Value], _ match: Value, _ steps: inout Int
+    ) -> Value {
+        var positions: [Value] = []
+        for (position, element) in elements.enumerated() where Comparison.equal(element, match, &steps) == .yes {
+            if function == .listContains { return .boolean(true) }
+            positions.append(.number(position + 1))
+        }
+        if steps > FEELLimits.evaluationSteps { return .null }
+        return function == .listContains ? .boolean(false) : .list(positions)
+    }
+
+    private static func concatenate(
+        _ arguments: [Value], distinct isDistinct: Bool, _ steps: inout Int
+    ) -> Value {
         var all: [Value] = []
         for argument in arguments {
             guard let elements = asList(argument), all.count + elements.count <= FEELLimits.listElements else {
@@ -43,29 +53,42 @@ extension BuiltIns {
             }
             all += elements
         }
-        return .list(isDistinct ? distinct(all) : all)
+        return isDistinct ? distinct(all, &steps).map { .list($0) } ?? .null : .list(all)
     }
 
-    private static func distinct(_ elements: [Value]) -> [Value] {
-        var seen: Set<Value> = []
+    /// The first of each that are equal; nil past the steps.
+    private static func distinct(_ elements: [Value], _ steps: inout Int) -> [Value]? {
+        var seen: [Int: [Value]] = [:]
         var kept: [Value] = []
         for element in elements {
-            switch element {
-            case .number, .string, .boolean, .date, .null:
-                // Hashing agrees with FEEL's equality for these types.
-                if seen.insert(element).inserted { kept.append(element) }
-            default:
-                if !kept.contains(where: { Comparison.equal($0, element) == .yes }) { kept.append(element) }
+            var hasher = Hasher()
+            Comparison.hash(element, into: &hasher)
+            let hash = hasher.finalize()
+            var isNew = true
+            for other in seen[hash] ?? [] {
+                steps += 1
+                if steps > FEELLimits.evaluationSteps { return nil }
+                if Comparison.equal(other, element, &steps) == .yes {
+                    isNew = false
+                    break
+                }
+            }
+            if isNew {
+                seen[hash, default: []].append(element)
+                kept.append(element)
             }
         }
         return kept
     }
 
-    private static func flatten(_ elements: [Value], into flat: inout [Value], depth: Int) -> Bool {
-        guard depth < FEELLimits.textDepth else { return false }
+    private static func flatten(
+        _ elements: [Value], into flat: inout [Value], depth: Int, _ steps: inout Int
+    ) -> Bool {
+        steps += elements.count
+        guard depth < FEELLimits.textDepth, steps <= FEELLimits.evaluationSteps else { return false }
         for element in elements {
             if case .list(let inner) = element {
-                guard flatten(inner, into: &flat, depth: depth + 1) else { return false }
+                guard flatten(inner, into: &flat, depth: depth + 1, &steps) else { return false }
             } else {
                 guard flat.count < FEELLimits.listElements else { return false }
                 flat.append(element)
@@ -104,7 +127,7 @@ extension BuiltIns {
             return .list(elements)
         case .function(let match):
             for position in elements.indices {
-                switch machine.apply(match, [elements[position], arguments[2]], index) {
+                switch machine.applyNested(match, [elements[position], arguments[2]], index) {
                 case .boolean(true): elements[position] = arguments[2]
                 case .boolean(false): continue
                 default: return .null
@@ -116,51 +139,59 @@ extension BuiltIns {
     }
 
     /// Merge sort with the caller's own order, which may be inconsistent; the result is then some permutation, never a
-    /// crash.
+    /// crash. Bottom up, because the order may be a function that sorts in turn: no recursion here.
     static func sort(_ arguments: [Value], _ machine: inout Machine, _ index: Int32) -> Value {
-        guard let elements = asList(arguments[0]) else { return .null }
+        guard var sorted = asList(arguments[0]) else { return .null }
         var precedes: Function?
         if arguments.count > 1 {
             guard case .function(let function) = arguments[1] else { return .null }
             precedes = function
         }
-        var failed = false
-        let sorted = mergeSort(elements[...], precedes, &failed, &machine, index)
-        return failed ? .null : .list(sorted)
+        var width = 1
+        while width < sorted.count {
+            var merged: [Value] = []
+            merged.reserveCapacity(sorted.count)
+            for start in stride(from: 0, to: sorted.count, by: 2 * width) {
+                let middle = min(start + width, sorted.count)
+                let end = min(middle + width, sorted.count)
+                guard merge(sorted, start..<middle, middle..<end, precedes, into: &merged, &machine, index) else {
+                    return .null
+                }
+            }
+            sorted = merged
+            width *= 2
+        }
+        return .list(sorted)
     }
 
-    private static func mergeSort(
-        _ elements: ArraySlice<Value>, _ precedes: Function?, _ failed: inout Bool, _ machine: inout Machine,
-        _ index: Int32
-    ) -> [Value] {
-        if elements.count < 2 || failed { return Array(elements) }
-        let middle = elements.startIndex + elements.count / 2
-        let left = mergeSort(elements[..<middle], precedes, &failed, &machine, index)
-        let right = mergeSort(elements[middle...], precedes, &failed, &machine, index)
-        var merged: [Value] = []
-        merged.reserveCapacity(elements.count)
-        var (i, j) = (0, 0)
-        while i < left.count && j < right.count && !failed {
+    /// false when two elements have no order.
+    private static func merge(
+        _ elements: [Value], _ left: Range<Int>, _ right: Range<Int>, _ precedes: Function?,
+        into merged: inout [Value], _ machine: inout Machine, _ index: Int32
+    ) -> Bool {
+        var (i, j) = (left.lowerBound, right.lowerBound)
+        while i < left.upperBound && j < right.upperBound {
             let takesRight: Bool
             if let precedes {
-                let answer = machine.apply(precedes, [right[j], left[i]], index)
-                if answer.boolean == nil { failed = true }
-                takesRight = answer.boolean ?? false
-            } else if let order = Comparison.order(right[j], left[i]) {
-                takesRight = order < 0
+                guard let answer = machine.applyNested(precedes, [elements[j], elements[i]], index).boolean else {
+                    return false
+                }
+                takesRight = answer
             } else {
-                failed = true
-                takesRight = false
+                guard let order = Comparison.order(elements[j], elements[i]) else { return false }
+                takesRight = order < 0
             }
             if takesRight {
-                merged.append(right[j])
+                merged.append(elements[j])
                 j += 1
             } else {
-                merged.append(left[i])
+                merged.append(elements[i])
                 i += 1
             }
         }
-        return merged + left[i...] + right[j...]
+        merged += elements[i..<left.upperBound]
+        merged += elements[j..<right.upperBound]
+        return true
     }
 
     // MARK: Contexts
@@ -178,26 +209,32 @@ extension BuiltIns {
         case .contextPut: return put(arguments)
         case .contextMerge:
             guard let elements = asList(arguments[0]) else { return .null }
-            var merged = Context()
-            for element in elements {
-                guard case .context(let context) = element else { return .null }
-                for entry in context.entries { merged[entry.key] = entry.value }
-            }
-            return .context(merged)
+            return merge(elements).map { .context($0) } ?? .null
         default: return .null
         }
     }
 
     private static func context(_ argument: Value) -> Value {
-        guard let elements = asList(argument) else { return .null }
-        var result = Context()
+        guard let elements = asList(argument), elements.count <= FEELLimits.contextEntries else { return .null }
+        var entries: [(String, Value)] = []
         for element in elements {
-            guard case .context(let entry) = element, case .string(let key)? = entry["key"], let value = entry["value"],
-                result[key] == nil
+            guard case .context(let entry) = element, case .string(let key)? = entry["key"], let value = entry["value"]
             else { return .null }
-            result[key] = value
+            entries.append((key, value))
         }
-        return .context(result)
+        let context = Context(entries)
+        return context.count == entries.count ? .context(context) : .null
+    }
+
+    /// Later entries replace earlier ones of the same key.
+    private static func merge(_ contexts: [Value]) -> Context? {
+        var entries: [(String, Value)] = []
+        for element in contexts {
+            guard case .context(let context) = element, entries.count + context.count <= FEELLimits.contextEntries
+            else { return nil }
+            entries += context.entries.map { ($0.key, $0.value) }
+        }
+        return Context(entries)
     }
 
     private static func put(_ arguments: [Value]) -> Value {
@@ -213,7 +250,7 @@ extension BuiltIns {
     }
 
     private static func put(_ context: Context, _ keys: ArraySlice<String>, _ value: Value) -> Context? {
-        guard let key = keys.first else { return nil }
+        guard let key = keys.first, context.count < FEELLimits.contextEntries else { return nil }
         var copy = context
         if keys.count == 1 {
             copy[key] = value

@@ -1,11 +1,14 @@
 /// The built-in functions: one switch, each group in a file of its own. A null result means the arguments have no
 /// answer.
 enum BuiltIns {
-    static func apply(_ function: BuiltIn, _ arguments: [Value], _ machine: inout Machine, _ index: Int32) -> Value {
+    /// - Parameter pattern: the regular expression among the arguments, when it is compiled already.
+    static func apply(
+        _ function: BuiltIn, _ arguments: [Value], _ pattern: Pattern?, _ machine: inout Machine, _ index: Int32
+    ) -> Value {
         switch function {
         case .substring, .stringLength, .upperCase, .lowerCase, .substringBefore, .substringAfter, .replace, .contains,
             .startsWith, .endsWith, .matches, .split, .stringJoin:
-            return text(function, arguments)
+            return text(function, arguments, pattern, &machine.steps)
         case .decimal, .floor, .ceiling, .roundUp, .roundDown, .roundHalfUp, .roundHalfDown, .abs, .modulo, .sqrt,
             .log, .exp, .odd, .even:
             return numeric(function, arguments)
@@ -13,7 +16,7 @@ enum BuiltIns {
             return aggregate(function, arguments)
         case .listContains, .sublist, .append, .concatenate, .insertBefore, .remove, .reverse, .indexOf, .union,
             .distinctValues, .flatten:
-            return list(function, arguments)
+            return list(function, arguments, &machine.steps)
         case .listReplace: return listReplace(arguments, &machine, index)
         case .sort: return sort(arguments, &machine, index)
         case .before, .after, .meets, .metBy, .overlaps, .overlapsBefore, .overlapsAfter, .finishes, .finishedBy,
@@ -62,7 +65,7 @@ enum BuiltIns {
     private static func conversion(_ function: BuiltIn, _ arguments: [Value], _ zones: ZoneOffsets) -> Value {
         switch function {
         case .number: return number(arguments)
-        case .string: return arguments[0].isNull ? .null : .string(arguments[0].text)
+        case .string: return arguments[0].isNull ? .null : arguments[0].wholeText.map { .string($0) } ?? .null
         case .range: return range(arguments[0], zones)
         case .not:
             if case .boolean(let value) = arguments[0] { return .boolean(!value) }

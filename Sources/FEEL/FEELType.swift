@@ -90,6 +90,40 @@ public indirect enum FEELType: Hashable, Sendable {
         return .any
     }
 
+    /// The same type, or one with `any` for its parts where they are more than `FEELLimits.typeParts`: parts may be
+    /// shared, so that the type of a short source can be beyond all bounds.
+    var bounded: FEELType {
+        var room = FEELLimits.typeParts
+        if count(&room) { return self }
+        switch self {
+        case .list: return .list(.any)
+        case .context(let fields): return .context(fields.mapValues { $0.isSimple ? $0 : .any })
+        default: return .any
+        }
+    }
+
+    private var isSimple: Bool {
+        switch self {
+        case .list, .context, .function, .range: false
+        default: true
+        }
+    }
+
+    private func count(_ room: inout Int) -> Bool {
+        room -= 1
+        if room < 0 { return false }
+        switch self {
+        case .list(let element), .range(let element): return element.count(&room)
+        case .context(let fields):
+            for type in fields.values where !type.count(&room) { return false }
+        case .function(let parameters, let result):
+            for type in parameters where !type.count(&room) { return false }
+            return result.count(&room)
+        default: break
+        }
+        return true
+    }
+
     /// Whether values of this type have an order (`<`).
     public var isOrdered: Bool {
         switch self {
@@ -100,41 +134,80 @@ public indirect enum FEELType: Hashable, Sendable {
 }
 
 extension Value {
-    /// The most specific type of this value.
+    /// The most specific type of this value; what lies deeper or further than a glance sees counts as `any`.
     public var type: FEELType {
+        var room = FEELLimits.typeParts
+        return type(&room)
+    }
+
+    private func type(_ room: inout Int) -> FEELType {
         switch self {
-        case .null: .null
-        case .boolean: .boolean
-        case .number: .number
-        case .string: .string
-        case .date: .date
-        case .time: .time
-        case .dateTime: .dateTime
-        case .yearsMonthsDuration: .yearsMonthsDuration
-        case .daysTimeDuration: .daysTimeDuration
-        case .list(let elements): .list(elements.reduce(FEELType.null) { $0.union($1.type) })
+        case .null: return .null
+        case .boolean: return .boolean
+        case .number: return .number
+        case .string: return .string
+        case .date: return .date
+        case .time: return .time
+        case .dateTime: return .dateTime
+        case .yearsMonthsDuration: return .yearsMonthsDuration
+        case .daysTimeDuration: return .daysTimeDuration
+        case .list(let elements):
+            var element = FEELType.null
+            for value in elements {
+                room -= 1
+                if room < 0 { return .list(.any) }
+                element = element.union(value.type(&room))
+                if element == .any { break }
+            }
+            return .list(element)
         case .context(let context):
-            .context(Dictionary(context.entries.map { ($0.key, $0.value.type) }, uniquingKeysWith: { $1 }))
-        case .range(let interval): .range(interval.low.isNull ? interval.high.type : interval.low.type)
-        case .function(let function): function.type
+            var fields: [String: FEELType] = [:]
+            for entry in context.entries {
+                room -= 1
+                fields[entry.key] = room < 0 ? .any : entry.value.type(&room)
+            }
+            return .context(fields)
+        case .range(let interval): return .range(interval.low.isNull ? interval.high.type : interval.low.type)
+        case .function(let function): return function.type
         }
     }
 
-    /// Whether the value conforms to a type; null conforms to every type.
+    /// Whether the value conforms to a type; null conforms to every type. false for a value too big to tell.
     public func conforms(to type: FEELType) -> Bool {
+        var steps = 0
+        return conforms(to: type, &steps) ?? false
+    }
+
+    /// The same, counting elements; nil past `FEELLimits.evaluationSteps`.
+    func conforms(to type: FEELType, _ steps: inout Int) -> Bool? {
         switch (self, type) {
-        case (_, .any), (.null, _): true
+        case (_, .any), (.null, _): return true
         case (.boolean, .boolean), (.number, .number), (.string, .string), (.date, .date), (.time, .time),
             (.dateTime, .dateTime), (.yearsMonthsDuration, .yearsMonthsDuration),
             (.daysTimeDuration, .daysTimeDuration):
-            true
-        case (.list(let elements), .list(let element)): elements.allSatisfy { $0.conforms(to: element) }
+            return true
+        case (.list(let elements), .list(let element)):
+            for value in elements {
+                steps += 1
+                if steps > FEELLimits.evaluationSteps { return nil }
+                guard let conforms = value.conforms(to: element, &steps) else { return nil }
+                if !conforms { return false }
+            }
+            return true
         case (.context(let context), .context(let fields)):
-            fields.allSatisfy { key, type in context[key].map { $0.conforms(to: type) } ?? false }
+            let lookup = context.lookup
+            for (key, type) in fields {
+                steps += 1
+                if steps > FEELLimits.evaluationSteps { return nil }
+                guard let value = lookup[key] else { return false }
+                guard let conforms = value.conforms(to: type, &steps) else { return nil }
+                if !conforms { return false }
+            }
+            return true
         case (.range(let interval), .range(let endpoint)):
-            interval.low.conforms(to: endpoint) && interval.high.conforms(to: endpoint)
-        case (.function(let function), .function): function.conforms(to: type)
-        default: false
+            return interval.low.conforms(to: endpoint) && interval.high.conforms(to: endpoint)
+        case (.function(let function), .function): return function.conforms(to: type)
+        default: return false
         }
     }
 }

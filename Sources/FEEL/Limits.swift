@@ -11,6 +11,20 @@ public enum FEELLimits {
     public static let evaluationDepth = 400
     /// Steps (loop iterations, list elements visited, calls) of one evaluation.
     public static let evaluationSteps = 1_000_000
+    /// Steps that may be spent on constant parts while one source is compiled.
+    public static let foldingSteps = 100_000
+    /// One evaluation step pays for this many nodes of a loop's, filter's or function's body, or simple elements looked
+    /// at.
+    public static let nodesPerStep = 16
+    /// Deepest nesting of lists, contexts and captured values that an evaluation may build: whoever walks or frees a
+    /// value recursively can rely on it.
+    public static let valueDepth = 128
+    /// Most elements and entries, nested ones included, of an evaluation's result.
+    public static let resultElements = 1_000_000
+    /// Most entries of a context that an expression may build.
+    public static let contextEntries = 4_096
+    /// Largest inferred type of a literal, in named types; past it the parts of the type are `Any`.
+    public static let typeParts = 1_024
     /// Longest list that an evaluation may build.
     public static let listElements = 250_000
     /// Longest string that an evaluation may build, in UTF-8 bytes.
@@ -29,6 +43,8 @@ public enum FEELLimits {
     public static let zoneNameBytes = 64
     /// Longest plain spelling of a number before `Decimal.description` turns to an exponent, in digits.
     public static let plainDigits = 80
+    /// Longest regular expression, in UTF-8 bytes.
+    public static let patternBytes = 16_384
     /// Longest compiled regular expression, in instructions.
     public static let patternInstructions = 20_000
     /// Largest count in a regular expression's `{n,m}`.

@@ -47,7 +47,10 @@ extension Machine {
         case .inside: return inside(node, includesLow: node.sub & 1 != 0, includesHigh: node.sub & 2 != 0, index)
         case .inSet:
             let subject = value(node.a)
-            return Truth(program.sets[Int(node.b)].contains(subject))
+            let set = program.sets[Int(node.b)]
+            // Hashing equates what only looks the same; FEEL compares the encoded text.
+            guard let found = set.firstIndex(of: subject) else { return .no }
+            return Truth(Comparison.equal(set[found], subject) == .yes)
         case .test: return test(node, index)
         case .not:
             switch truth(node.a) {
@@ -142,20 +145,34 @@ extension Machine {
 
     mutating func compare(_ operation: ComparisonOperator, _ a: Value, _ b: Value, _ index: Int32) -> Truth {
         switch operation {
-        case .equal: return Comparison.equal(a, b)
+        case .equal: return equal(a, b, index)
         case .notEqual:
-            switch Comparison.equal(a, b) {
+            switch equal(a, b, index) {
             case .yes: return .no
             case .no: return .yes
             case .unknown: return .unknown
             }
         default:
+            if case .string(let text) = a, !pay(Comparison.textSteps(text), index) { return .unknown }
             if let order = Comparison.order(a, b) { return Machine.decide(operation, order) }
             if !a.isNull && !b.isNull {
                 _ = null(.typeMismatch, "\(a.type.name) and \(b.type.name) have no order", index)
             }
             return .unknown
         }
+    }
+
+    /// Equality that pays for its steps and tells why it is unknown.
+    private mutating func equal(_ a: Value, _ b: Value, _ index: Int32) -> Truth {
+        let truth = Comparison.equal(a, b, &steps)
+        if truth == .unknown {
+            if steps > FEELLimits.evaluationSteps {
+                _ = null(.limit, "too many steps", index)
+            } else {
+                _ = null(.typeMismatch, "\(a.type.name) and \(b.type.name) are never equal", index)
+            }
+        }
+        return truth
     }
 
     private mutating func inside(_ node: Node, includesLow: Bool, includesHigh: Bool, _ index: Int32) -> Truth {
@@ -179,28 +196,35 @@ extension Machine {
         }
         switch expected {
         case .list(let elements):
-            if case .list = subject, Comparison.equal(subject, expected) == .yes { return .yes }
+            if case .list = subject, Comparison.equal(subject, expected, &steps) == .yes { return .yes }
             var result = Truth.no
             for element in elements {
+                guard pay(1, index) else { return .unknown }
                 switch member(subject, element, index) {
                 case .yes: return .yes
                 case .unknown: if case .range = element { result = .unknown }
                 case .no: break
                 }
             }
-            return result
+            return pay(0, index) ? result : .unknown
         case .boolean(let value):
             if case .boolean = subject { return Comparison.equal(subject, expected) }
             return subject.isNull ? .no : Truth(value)
-        default: return member(subject, expected, index)
+        default:
+            let truth = member(subject, expected, index)
+            return pay(0, index) ? truth : .unknown
         }
     }
 
     private mutating func member(_ subject: Value, _ expected: Value, _ index: Int32) -> Truth {
         if case .range(let interval) = expected {
             if case .range = subject { return Comparison.equal(subject, expected) }
-            return Comparison.contains(interval, subject)
+            let truth = Comparison.contains(interval, subject)
+            if truth == .unknown && !subject.isNull {
+                _ = null(.typeMismatch, "a \(subject.type.name) is in no \(expected.type.name)", index)
+            }
+            return truth
         }
-        return Comparison.equal(subject, expected)
+        return Comparison.equal(subject, expected, &steps)
     }
 }

@@ -1,6 +1,7 @@
 extension Machine {
     // MARK: Filters
 
+    @inline(never)
     mutating func filter(_ node: Node, _ index: Int32) -> Value {
         let target = value(node.a)
         let elements: [Value]
@@ -12,8 +13,9 @@ extension Machine {
         // A condition that is one number picks an element; it is tried once, on the first element, before filtering.
         if let position = constantPosition(node.c) { return pick(position, elements, index) }
         var kept: [Value] = []
+        let weight = weight(node.c)
         for (offset, element) in elements.enumerated() {
-            guard step() else { return null(.limit, "too many steps", index) }
+            guard pay(weight, index) else { return .null }
             setLocal(node.b, element)
             switch value(node.c) {
             case .boolean(true): kept.append(element)
@@ -33,10 +35,11 @@ extension Machine {
 
     /// The element at a position from 1, or from the end when negative.
     private mutating func pick(_ position: Decimal, _ elements: [Value], _ index: Int32) -> Value {
-        guard let position = position.integer, position != 0, position.magnitude <= UInt(elements.count) else {
+        guard let whole = position.integer, whole != 0, whole.magnitude <= UInt(elements.count) else {
             return null(.outOfRange, "no element at position \(position)", index)
         }
-        return position > 0 ? elements[position - 1] : elements[elements.count + position]
+        let element = whole > 0 ? elements[whole - 1] : elements[elements.count + whole]
+        return element.isNull ? null(.missing, "element \(whole) of a list", index) : element
     }
 
     // MARK: Loops
@@ -47,16 +50,20 @@ extension Machine {
         let iterators: Int32
         let first: Int
         let partial: Int32
+        /// Steps that one turn costs.
+        let weight: Int
         var collected: [Value] = []
         var truth: Truth
         var failed = false
     }
 
+    @inline(never)
     mutating func loop(_ node: Node, _ index: Int32) -> Value {
         let kind = LoopKind(rawValue: node.sub) ?? .collect
         let partial = children[Int(node.b + node.c * 3)]
         var state = LoopState(
             kind: kind, body: node.a, iterators: node.c, first: Int(node.b), partial: partial,
+            weight: weight(node.a),
             truth: kind == .every ? .yes : .no)
         if kind == .collect && partial >= 0 { setLocal(partial, .list([])) }
         iterate(0, &state, index)
@@ -65,6 +72,7 @@ extension Machine {
     }
 
     /// One level of nesting per iterator; a later iterator sees the variables of the earlier ones.
+    @inline(never)
     private mutating func iterate(_ level: Int32, _ state: inout LoopState, _ index: Int32) {
         if level == state.iterators {
             visit(&state, index)
@@ -73,9 +81,7 @@ extension Machine {
         depth += 1
         defer { depth -= 1 }
         if depth > FEELLimits.evaluationDepth {
-            _ = null(.limit, "evaluation is nested too deeply", index)
-            state.failed = true
-            return
+            return fail(.limit, "evaluation is nested too deeply", &state, index)
         }
         let base = state.first + Int(level) * 3
         let local = children[base]
@@ -94,7 +100,7 @@ extension Machine {
         case .range(let interval):
             iterateRange(interval, local, level, &state, index)
         case .null:
-            state.failed = true
+            fail(.missing, "nothing to loop over", &state, index)
         default:
             setLocal(local, domain)
             iterate(level + 1, &state, index)
@@ -105,17 +111,19 @@ extension Machine {
         state.failed || (state.kind == .some && state.truth == .yes) || (state.kind == .every && state.truth == .no)
     }
 
+    @inline(never)
     private mutating func visit(_ state: inout LoopState, _ index: Int32) {
-        guard step(state.partial >= 0 ? state.collected.count + 1 : 1), state.collected.count < FEELLimits.listElements
-        else {
-            _ = null(.limit, "too many steps", index)
+        guard pay(state.partial >= 0 ? state.collected.count + state.weight : state.weight, index) else {
             state.failed = true
             return
         }
         switch state.kind {
         case .collect:
+            guard state.collected.count < FEELLimits.listElements else {
+                return fail(.limit, "list is too long", &state, index)
+            }
             state.collected.append(value(state.body))
-            if state.partial >= 0 { setLocal(state.partial, .list(state.collected)) }
+            if state.partial >= 0 { updatePartial(&state, index) }
         case .some, .every:
             let deciding: Truth = state.kind == .some ? .yes : .no
             switch condition(state.body) {
@@ -127,6 +135,21 @@ extension Machine {
                 state.failed = true
             }
         }
+    }
+
+    private mutating func fail(
+        _ code: NullReason.Code, _ message: @autoclosure () -> String, _ state: inout LoopState, _ index: Int32
+    ) {
+        _ = null(code, message(), index)
+        state.failed = true
+    }
+
+    /// `partial` is the one way in which a turn of a loop can wrap what an earlier one made.
+    private mutating func updatePartial(_ state: inout LoopState, _ index: Int32) {
+        if let last = state.collected.last, last.isComposite, last.nesting(&steps) == nil {
+            return fail(.limit, "value is nested too deeply", &state, index)
+        }
+        setLocal(state.partial, .list(state.collected))
     }
 
     /// A range as a loop's domain: whole numbers or days, an excluded endpoint left out.
@@ -158,17 +181,13 @@ extension Machine {
         switch (low, high) {
         case (.number(let low), .number(let high)):
             guard let first = low.integer, let end = high.integer else {
-                _ = null(.typeMismatch, "a loop needs whole numbers", index)
-                state.failed = true
-                return
+                return fail(.typeMismatch, "a loop needs whole numbers", &state, index)
             }
             (current, last, isDate) = (first, end, false)
         case (.date(let low), .date(let high)):
             (current, last, isDate) = (Int(low.daysSinceEpoch), Int(high.daysSinceEpoch), true)
         default:
-            _ = null(.typeMismatch, "a loop runs over a list, whole numbers or dates", index)
-            state.failed = true
-            return
+            return fail(.typeMismatch, "a loop runs over a list, whole numbers or dates", &state, index)
         }
         let direction = current <= last ? 1 : -1
         while true {
@@ -177,117 +196,6 @@ extension Machine {
             if isDone(state) || current == last { return }
             current += direction
         }
-    }
-
-    // MARK: Functions
-
-    func function(_ node: Node) -> Value {
-        let template = program.templates[Int(node.b)]
-        var captured = Array(locals.prefix(Int(node.c)))
-        while captured.count < Int(node.c) { captured.append(.null) }
-        return .function(
-            Function(
-                parameters: template.parameters.map(\.name), type: template.type,
-                body: .defined(program, entry: node.a, slots: Array(slots), locals: captured)))
-    }
-
-    mutating func invoke(_ node: Node, _ index: Int32) -> Value {
-        guard case .function(let function) = value(node.a) else {
-            return null(.invalidCall, "not a function", index)
-        }
-        var arguments: [Value] = []
-        for argument in 0..<node.c { arguments.append(value(children[Int(node.b + argument)])) }
-        if node.sub == 1 {
-            let names = (0..<node.c).map { string(children[Int(node.b + node.c + $0)]) }
-            guard let ordered = reorder(arguments, names, function) else {
-                return null(.invalidCall, "the function has no such parameters", index)
-            }
-            arguments = ordered
-        }
-        return apply(function, arguments, index)
-    }
-
-    func reorder(_ arguments: [Value], _ names: [String], _ function: Function) -> [Value]? {
-        if case .builtIn(let builtIn) = function.body {
-            guard let order = Signature[builtIn].order(names: names) else { return nil }
-            let count = builtIn == .isSame ? 2 : (order.positions.max() ?? -1) + 1
-            var ordered = Array(repeating: Value.null, count: count)
-            for (argument, position) in zip(arguments, order.positions) { ordered[position] = argument }
-            return Signature[builtIn].accepts(ordered, overload: order.overload) ? ordered : nil
-        }
-        guard names.count == function.parameters.count else { return nil }
-        var ordered: [Value] = []
-        for parameter in function.parameters {
-            guard let position = names.firstIndex(of: parameter) else { return nil }
-            ordered.append(arguments[position])
-        }
-        return ordered
-    }
-
-    /// Calls a function value.
-    mutating func apply(_ function: Function, _ arguments: [Value], _ index: Int32) -> Value {
-        guard step() else { return null(.limit, "too many steps", index) }
-        switch function.body {
-        case .builtIn(let builtIn):
-            guard Signature[builtIn].accepts(count: arguments.count) else {
-                return null(.invalidCall, "wrong number of arguments", index)
-            }
-            return callBuiltIn(builtIn, arguments, index)
-        case .defined(let program, let entry, let slots, let captured):
-            guard arguments.count == function.parameters.count else {
-                return null(.invalidCall, "wrong number of arguments", index)
-            }
-            guard let coerced = coerce(arguments, for: function) else {
-                return null(.typeMismatch, "an argument has the wrong type", index)
-            }
-            return program.call(entry: entry, slots: slots, locals: captured + coerced, from: &self)
-        case .native(let body):
-            guard arguments.count == function.parameters.count else {
-                return null(.invalidCall, "wrong number of arguments", index)
-            }
-            guard let coerced = coerce(arguments, for: function) else {
-                return null(.typeMismatch, "an argument has the wrong type", index)
-            }
-            return callNative(body, coerced)
-        }
-    }
-
-    /// The arguments as the parameters' types; nil when one does not fit.
-    private func coerce(_ arguments: [Value], for function: Function) -> [Value]? {
-        guard case .function(let types, _) = function.type else { return arguments }
-        var coerced: [Value] = []
-        coerced.reserveCapacity(arguments.count)
-        for (argument, type) in zip(arguments, types) {
-            guard let value = Coercion.coerce(argument, to: type) else { return nil }
-            coerced.append(value)
-        }
-        return coerced
-    }
-
-    mutating func call(_ node: Node, _ index: Int32) -> Value {
-        var arguments: [Value] = []
-        arguments.reserveCapacity(Int(node.c))
-        for argument in 0..<node.c { arguments.append(value(children[Int(node.b + argument)])) }
-        guard let function = BuiltIn(rawValue: node.sub) else { return .null }
-        if node.a > 0 && !Signature[function].accepts(arguments, overload: Int(node.a) - 1) {
-            return null(.typeMismatch, "an argument of \(Signature[function].name) has the wrong type", index)
-        }
-        return callBuiltIn(function, arguments, index)
-    }
-
-    /// Runs a built-in and tells why when it gives null for arguments that are not null.
-    private mutating func callBuiltIn(_ function: BuiltIn, _ arguments: [Value], _ index: Int32) -> Value {
-        var elements = 1
-        for case .list(let list) in arguments { elements += list.count }
-        guard step(elements) else { return null(.limit, "too many steps", index) }
-        let result = BuiltIns.apply(function, arguments, &self, index)
-        if result.isNull && collects && !arguments.contains(where: \.isNull) {
-            if (function == .now || function == .today) && now == nil {
-                return null(.noClock, "the current time was not supplied", index)
-            }
-            return null(.invalidCall, "\(Signature[function].name) has no result for these arguments", index)
-        }
-        return result
     }
 }
 

@@ -4,7 +4,7 @@ struct Machine {
     let nodes: UnsafeBufferPointer<Node>
     let constants: UnsafeBufferPointer<Value>
     let children: UnsafeBufferPointer<Int32>
-    let slots: UnsafeBufferPointer<Value>
+    var slots: UnsafeBufferPointer<Value>
     let input: Value
     let now: Int64?
     let collects: Bool
@@ -50,6 +50,18 @@ struct Machine {
         return steps <= FEELLimits.evaluationSteps
     }
 
+    /// Counts steps and tells why there is no result when they are used up.
+    @inline(__always)
+    mutating func pay(_ count: Int, _ index: Int32) -> Bool {
+        if step(count) { return true }
+        _ = null(.limit, "too many steps", index)
+        return false
+    }
+
+    /// What evaluating a node's whole subtree once costs beside what its operations cost by themselves.
+    @inline(__always)
+    func weight(_ index: Int32) -> Int { 1 + Int(program.weights[Int(index)]) / FEELLimits.nodesPerStep }
+
     func local(_ index: Int32) -> Value {
         Int(index) < locals.count ? locals[Int(index)] : .null
     }
@@ -93,21 +105,21 @@ struct Machine {
         case .unknown:
             let name = string(node.a)
             return null(.missing, name, index)
-        case .contextual: return contextual(node)
+        case .contextual: return contextual(node, index)
         case .path: return path(node, index)
         case .negate: return negate(node, index)
         case .arithmetic: return arithmetic(node, index)
         case .conditional: return conditional(node, index)
-        case .list: return list(node)
-        case .context: return context(node)
+        case .list: return list(node, index)
+        case .context: return context(node, index)
         case .interval: return interval(node, index)
         case .pointRange:
             let bound = value(node.a)
             return bound.isNull ? .null : .range(Interval(point: bound, isNegated: node.sub == 1))
         case .filter: return filter(node, index)
         case .loop: return loop(node, index)
-        case .function: return function(node)
-        case .instanceOf: return instanceOf(node)
+        case .function: return function(node, index)
+        case .instanceOf: return instanceOf(node, index)
         case .call: return call(node, index)
         case .invoke: return invoke(node, index)
         case .binding:
@@ -118,6 +130,7 @@ struct Machine {
     }
 
     /// A null condition takes the other branch, as if false; a condition of another type is a mistake and gives null.
+    @inline(never)
     private mutating func conditional(_ node: Node, _ index: Int32) -> Value {
         switch condition(node.a) {
         case .truth(let truth): return truth == .yes ? value(node.b) : value(node.c)
@@ -125,20 +138,38 @@ struct Machine {
         }
     }
 
-    private mutating func contextual(_ node: Node) -> Value {
+    @inline(never)
+    private mutating func contextual(_ node: Node, _ index: Int32) -> Value {
         let name = string(node.b)
         if case .context(let context) = local(node.a), let value = context[name] { return value }
-        return node.c >= 0 ? value(node.c) : .null
+        return node.c >= 0 ? value(node.c) : null(.missing, name, index)
     }
 
+    @inline(never)
     private mutating func path(_ node: Node, _ index: Int32) -> Value {
         let name = string(node.b)
         // A slot's context is read in place: copying it out would cost a retain for nothing.
         let target = value(node.a)
+        if case .list(let elements) = target { return project(elements, name, 0, index) }
         let result = Properties.value(of: name, in: target)
         if let result, !result.isNull { return result }
         let text = collects ? pathText(index) : ""
         return null(.missing, text, index)
+    }
+
+    /// A path over a list: the entry of each element, lists inside lists included.
+    private mutating func project(_ elements: [Value], _ name: String, _ level: Int, _ index: Int32) -> Value {
+        guard pay(elements.count, index), level < FEELLimits.valueDepth else { return .null }
+        var results: [Value] = []
+        results.reserveCapacity(elements.count)
+        for element in elements {
+            if case .list(let inner) = element {
+                results.append(project(inner, name, level + 1, index))
+            } else {
+                results.append(Properties.value(of: name, in: element) ?? .null)
+            }
+        }
+        return steps <= FEELLimits.evaluationSteps ? .list(results) : .null
     }
 
     /// The path as the author wrote it, for reasons.
@@ -152,6 +183,7 @@ struct Machine {
         }
     }
 
+    @inline(never)
     private mutating func negate(_ node: Node, _ index: Int32) -> Value {
         switch value(node.a) {
         case .number(let number): return .number(number.negated)
@@ -160,7 +192,8 @@ struct Machine {
             if overflow { return null(.outOfRange, "duration out of range", index) }
             return .yearsMonthsDuration(YearsMonthsDuration(months: months))
         case .daysTimeDuration(let duration):
-            return DaysTimeDuration(nanoseconds: -duration.nanoseconds).map { .daysTimeDuration($0) } ?? .null
+            let negated = TemporalArithmetic.duration(-duration.nanoseconds)
+            return negated.isNull ? null(.outOfRange, "duration out of range", index) : negated
         case .null: return .null
         case let other: return null(.typeMismatch, "cannot negate a \(other.type.name)", index)
         }
@@ -184,18 +217,38 @@ struct Machine {
         }
         if left.isNull || right.isNull { return .null }
         let result = TemporalArithmetic.apply(operation, left, right, program.zones)
+        if case .string(let text) = result, !pay(Comparison.textSteps(text), index) { return .null }
         if !result.isNull { return result }
-        return null(.typeMismatch, "no result for \(left.type.name) and \(right.type.name)", index)
+        return noResult(operation, left, right, index)
     }
 
-    private mutating func list(_ node: Node) -> Value {
+    /// Why an operator has no result: operands that it does not take, or a result outside its range.
+    @inline(never)
+    private mutating func noResult(_ operation: ArithmeticOperator, _ a: Value, _ b: Value, _ index: Int32) -> Value {
+        if case .string = a, case .string = b, operation == .add { return null(.limit, "text is too long", index) }
+        let type = TypeRules.arithmetic(operation, a.type, b.type)
+        if type == .null || type == .any {
+            return null(
+                .typeMismatch, "\(a.type.name) \(operation.symbol) \(b.type.name) has no result", index)
+        }
+        if operation == .subtract, type == .daysTimeDuration {
+            return null(.typeMismatch, "a zoned and a local time have no distance", index)
+        }
+        return null(.outOfRange, "division by zero or \(type.name) out of range", index)
+    }
+
+    @inline(never)
+    private mutating func list(_ node: Node, _ index: Int32) -> Value {
+        guard pay(Int(node.c) / FEELLimits.nodesPerStep, index) else { return .null }
         var elements: [Value] = []
         elements.reserveCapacity(Int(node.c))
         for child in 0..<node.c { elements.append(value(children[Int(node.b + child)])) }
         return .list(elements)
     }
 
-    private mutating func context(_ node: Node) -> Value {
+    @inline(never)
+    private mutating func context(_ node: Node, _ index: Int32) -> Value {
+        guard pay(Int(node.c), index) else { return .null }
         var entries: [(String, Value)] = []
         for entry in 0..<node.c {
             let base = Int(node.b + entry * 3)
@@ -206,6 +259,7 @@ struct Machine {
         return .context(Context(entries))
     }
 
+    @inline(never)
     private mutating func interval(_ node: Node, _ index: Int32) -> Value {
         let low = value(node.a)
         let high = value(node.b)
@@ -213,18 +267,21 @@ struct Machine {
         let isOpen = node.sub & 4 != 0 && low.isNull != high.isNull
         if !isOpen {
             if low.isNull || high.isNull { return .null }
-            guard let order = Comparison.order(low, high), order <= 0 else {
-                return null(.typeMismatch, "endpoints of a range must be ordered and of one type", index)
+            guard let order = Comparison.order(low, high) else {
+                return null(.typeMismatch, "endpoints of a range must have an order", index)
             }
+            if order > 0 { return null(.outOfRange, "a range must not end before it starts", index) }
         }
         return .range(
             Interval(low: low, high: high, includesLow: node.sub & 1 != 0, includesHigh: node.sub & 2 != 0))
     }
 
-    private mutating func instanceOf(_ node: Node) -> Value {
+    @inline(never)
+    private mutating func instanceOf(_ node: Node, _ index: Int32) -> Value {
         let type = program.types[Int(node.b)]
         let value = value(node.a)
         if value.isNull { return .boolean(type == .null) }
-        return .boolean(value.conforms(to: type))
+        guard let conforms = value.conforms(to: type, &steps) else { return null(.limit, "too many steps", index) }
+        return .boolean(conforms)
     }
 }

@@ -157,7 +157,7 @@ extension Parser {
         while try take(",") { elements.append(try expression()) }
         try expect("]")
         let type = elements.reduce(FEELType.null) { $0.union($1.type) }
-        return try make(.list(elements), .list(type), offset, elements)
+        return try make(.list(elements), FEELType.list(type).bounded, offset, elements)
     }
 
     // MARK: Contexts
@@ -181,6 +181,7 @@ extension Parser {
                 try expect(":")
                 let value = try expression()
                 if fields[key] != nil { throw error("duplicate key '\(key)'", at: keyOffset) }
+                if entries.count == FEELLimits.contextEntries { throw error("too many entries", .tooComplex) }
                 let local = scope.localCount
                 scope.localCount += 1
                 scope.push(key, Binding(target: .local(local), type: value.type))
@@ -192,7 +193,7 @@ extension Parser {
         scope.pop(to: mark)
         scope.localCount = firstLocal
         for key in fields.keys { scope.noteField(key) }
-        return try make(.context(entries), .context(fields), offset, entries.map(\.value))
+        return try make(.context(entries), FEELType.context(fields).bounded, offset, entries.map(\.value))
     }
 
     // MARK: Loops
@@ -259,8 +260,8 @@ extension Parser {
         scope.localCount = firstLocal
         if isExternal { return try make(.constant(.null), .null, offset) }
         return try make(
-            .function(parameters, firstLocal: firstLocal, body), .function(parameters.map(\.type), body.type), offset,
-            body)
+            .function(parameters, firstLocal: firstLocal, body),
+            FEELType.function(parameters.map(\.type), body.type).bounded, offset, body)
     }
 
     mutating func invocation(_ target: Term) throws(FEELError) -> Term {

@@ -4,8 +4,8 @@
 /// Runs on a backtracking machine with an explicit stack and a budget of steps, so that no pattern can exhaust the
 /// thread's stack or its time; past
 /// the budget the answer is nil.
-struct Pattern {
-    enum Instruction {
+struct Pattern: Sendable {
+    enum Instruction: Sendable {
         case scalar(UInt32)
         case set(PatternSet)
         case any
@@ -32,7 +32,9 @@ struct Pattern {
 
     /// nil for an unknown flag or a malformed pattern.
     init?(_ source: String, flags: String) {
-        guard flags.allSatisfy({ "smixq".contains($0) }) else { return nil }
+        guard flags.allSatisfy({ "smixq".contains($0) }), source.utf8.count <= FEELLimits.patternBytes else {
+            return nil
+        }
         ignoresCase = flags.contains("i")
         isMultiline = flags.contains("m")
         dotMatchesAll = flags.contains("s")
@@ -65,23 +67,21 @@ struct Pattern {
         }
     }
 
+    /// Instructions of the compiled pattern.
+    var size: Int { program.count }
+
     // MARK: Uses
 
-    func matches(_ text: String) -> Bool? {
-        var run = PatternRun(Array(text.unicodeScalars.map(\.value)))
-        let found = search(from: 0, &run)
-        return run.isExhausted ? nil : found != nil
+    func matches(_ text: String, _ budget: inout PatternBudget) -> Bool? {
+        let found = search(from: 0, in: Array(text.unicodeScalars.map(\.value)), &budget)
+        return budget.isExhausted ? nil : found != nil
     }
 
-    func split(_ text: String) -> [String]? {
-        guard let pieces = pieces(text) else { return nil }
-        return pieces.gaps
-    }
+    func split(_ text: String, _ budget: inout PatternBudget) -> [String]? { pieces(text, &budget)?.gaps }
 
-    func replace(_ text: String, with replacement: String) -> String? {
-        guard let parts = PatternReplacement.parse(replacement, groups: groups), let pieces = pieces(text) else {
-            return nil
-        }
+    func replace(_ text: String, with replacement: String, _ budget: inout PatternBudget) -> String? {
+        guard let parts = PatternReplacement.parse(replacement, groups: groups), let pieces = pieces(text, &budget)
+        else { return nil }
         var result = pieces.gaps[0]
         for (captures, gap) in zip(pieces.captures, pieces.gaps.dropFirst()) {
             for part in parts {
@@ -98,15 +98,16 @@ struct Pattern {
 
     /// The text between matches and the captures of each match; nil for a pattern that matches nothing at all, as XPath
     /// demands.
-    private func pieces(_ text: String) -> (gaps: [String], captures: [[String]])? {
-        var empty = PatternRun([])
-        if search(from: 0, &empty) != nil || empty.isExhausted { return nil }
+    private func pieces(
+        _ text: String, _ budget: inout PatternBudget
+    ) -> (gaps: [String], captures: [[String]])? {
+        if search(from: 0, in: [], &budget) != nil || budget.isExhausted { return nil }
         let scalars = Array(text.unicodeScalars.map(\.value))
-        var run = PatternRun(scalars)
         var gaps: [String] = []
         var captures: [[String]] = []
         var position = 0
-        while let found = search(from: position, &run), found[1] > found[0] {
+        while let found = search(from: position, in: scalars, &budget), found[1] > found[0] {
+            budget.steps += found.count
             gaps.append(Pattern.text(scalars[position..<found[0]]))
             captures.append(
                 (0...groups).map { group in
@@ -115,7 +116,7 @@ struct Pattern {
                 })
             position = found[1]
         }
-        if run.isExhausted { return nil }
+        if budget.isExhausted { return nil }
         gaps.append(Pattern.text(scalars[position...]))
         return (gaps, captures)
     }
@@ -129,55 +130,60 @@ struct Pattern {
     // MARK: Matching
 
     /// Positions of the groups of the first match at or after a position.
-    private func search(from start: Int, _ run: inout PatternRun) -> [Int]? {
+    private func search(from start: Int, in text: [UInt32], _ budget: inout PatternBudget) -> [Int]? {
         var position = start
-        while position <= run.text.count {
-            if let found = match(at: position, &run) { return found }
-            if run.isExhausted { return nil }
+        while position <= text.count {
+            if let found = match(at: position, in: text, &budget) { return found }
+            if budget.isExhausted { return nil }
             position += 1
         }
         return nil
     }
 
-    private struct Saved {
-        let instruction: Int
-        let position: Int
-        let registers: [Int]
+    /// What to do when a path fails, last in first out.
+    private enum Saved {
+        /// Go on at another instruction and position.
+        case branch(instruction: Int, position: Int)
+        /// Give a register its earlier value back.
+        case register(Int, value: Int)
     }
 
-    private func match(at start: Int, _ run: inout PatternRun) -> [Int]? {
-        var registers = Array(repeating: -1, count: (groups + 1) * 2 + loops)
+    private func match(at start: Int, in text: [UInt32], _ budget: inout PatternBudget) -> [Int]? {
+        let firstLoop = (groups + 1) * 2
+        var registers = Array(repeating: -1, count: firstLoop + loops)
         registers[0] = start
         var stack: [Saved] = []
         var counter = 0
         var position = start
+        budget.steps += registers.count / FEELLimits.nodesPerStep
         while true {
-            run.steps += 1
-            if run.isExhausted { return nil }
+            budget.steps += 1
+            if budget.isExhausted { return nil }
             var failed = false
             switch program[counter] {
             case .match:
                 registers[1] = position
-                return registers
+                return Array(registers.prefix(firstLoop))
             case .jump(let target):
                 counter = target
                 continue
             case .split(let first, let second):
-                stack.append(Saved(instruction: second, position: position, registers: registers))
+                stack.append(.branch(instruction: second, position: position))
                 counter = first
                 continue
-            case .save(let register): registers[register] = position
-            case .enterLoop(let loop): registers[(groups + 1) * 2 + loop] = position
-            case .checkLoop(let loop): failed = registers[(groups + 1) * 2 + loop] == position
+            case .save(let register): set(register, position, &registers, &stack)
+            case .enterLoop(let loop): set(firstLoop + loop, position, &registers, &stack)
+            case .checkLoop(let loop): failed = registers[firstLoop + loop] == position
             case .backReference(let group):
-                if let length = referenceLength(group, registers, position, run.text) {
+                if let length = referenceLength(group, registers, position, text) {
                     position += length
+                    budget.steps += length
                 } else {
                     failed = true
                 }
-            case .lineStart, .lineEnd: failed = !holds(program[counter], position, run.text)
+            case .lineStart, .lineEnd: failed = !holds(program[counter], position, text)
             case .scalar, .set, .any:
-                if position < run.text.count && consumes(program[counter], run.text[position]) {
+                if position < text.count && consumes(program[counter], text[position]) {
                     position += 1
                 } else {
                     failed = true
@@ -185,12 +191,30 @@ struct Pattern {
             }
             if !failed {
                 counter += 1
-            } else if let saved = stack.popLast() {
-                (counter, position, registers) = (saved.instruction, saved.position, saved.registers)
-            } else {
+            } else if !backtrack(&counter, &position, &registers, &stack) {
                 return nil
             }
         }
+    }
+
+    private func set(_ register: Int, _ value: Int, _ registers: inout [Int], _ stack: inout [Saved]) {
+        if !stack.isEmpty { stack.append(.register(register, value: registers[register])) }
+        registers[register] = value
+    }
+
+    /// Undoes what was done since the last choice and takes its other way; false when there is none left.
+    private func backtrack(
+        _ counter: inout Int, _ position: inout Int, _ registers: inout [Int], _ stack: inout [Saved]
+    ) -> Bool {
+        while let saved = stack.popLast() {
+            switch saved {
+            case .register(let register, let value): registers[register] = value
+            case .branch(let instruction, let place):
+                (counter, position) = (instruction, place)
+                return true
+            }
+        }
+        return false
     }
 
     private func consumes(_ instruction: Instruction, _ scalar: UInt32) -> Bool {
@@ -222,13 +246,10 @@ struct Pattern {
     }
 }
 
-/// The text under search and the steps spent on it.
-struct PatternRun {
-    let text: [UInt32]
+/// The steps spent on one use of a pattern.
+struct PatternBudget {
     var steps = 0
     var isExhausted: Bool { steps > FEELLimits.patternSteps }
-
-    init(_ text: [UInt32]) { self.text = text }
 }
 
 /// The replacement text of `replace`: `$n` for a group, `\$` and `\\` for themselves.

@@ -1,6 +1,6 @@
 /// A character class.
-struct PatternSet {
-    enum Item {
+struct PatternSet: Sendable {
+    enum Item: Sendable {
         case range(UInt32, UInt32)
         case digit, word, space, nameStart, nameCharacter
         case category(String)

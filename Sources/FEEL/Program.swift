@@ -53,7 +53,8 @@ struct Node: Sendable {
         case function
         /// a: node, b: type.
         case instanceOf
-        /// sub: BuiltIn; a: 1 + the overload that the names chose, or 0; b: first child, c: count.
+        /// sub: BuiltIn; a: 1 + the overload that the names chose, or -1 - the compiled pattern, or 0; b: first child, c:
+        /// count.
         case call
         /// a: function node, b: first child, c: count; sub: 1 when names follow the arguments as constants.
         case invoke
@@ -73,6 +74,10 @@ struct Node: Sendable {
 final class Program: Sendable {
     let nodes: [Node]
     let offsets: [Int32]
+    /// Nodes of each node's subtree.
+    let weights: [Int32]
+    /// Regular expressions that the source spells out.
+    let patterns: [Pattern]
     let constants: [Value]
     let children: [Int32]
     let sets: [Set<Value>]
@@ -103,6 +108,8 @@ final class Program: Sendable {
         self.details = details
         nodes = builder.nodes
         offsets = builder.offsets
+        weights = builder.weights
+        patterns = builder.patterns
         constants = builder.constants
         children = builder.children
         sets = builder.sets
@@ -144,13 +151,33 @@ final class Program: Sendable {
         case .constant: return constants[Int(rootNode.a)]
         default: break
         }
-        return run(slots, input, now, false) { $0.value(root) }
+        return run(slots, input, now, false) { machine in
+            let value = machine.value(root)
+            return value.isComposite && !value.isBounded ? .null : value
+        }
     }
 
     func evaluate(_ slots: [Value], input: Value, now: Int64?, reasons: inout [NullReason]) -> Value {
         run(slots, input, now, true) { machine in
-            let value = machine.value(root)
+            var value = machine.value(root)
+            if value.isComposite && !value.isBounded {
+                value = machine.null(.limit, "the result is too big", root)
+            }
+            if value.isNull && machine.reasons.isEmpty {
+                // Whatever else gives null says so: this one was written as such or stood so in the data.
+                _ = machine.null(.missing, "null", root)
+            }
             reasons.append(contentsOf: machine.reasons)
+            return value
+        }
+    }
+
+    /// The value of an operation on constants while compiling; the steps are the whole source's.
+    func folded(_ steps: inout Int) -> Value {
+        run([], .null, nil, false) { machine in
+            machine.steps = steps
+            let value = machine.value(root)
+            steps = machine.steps
             return value
         }
     }

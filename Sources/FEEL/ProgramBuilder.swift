@@ -2,6 +2,10 @@
 struct ProgramBuilder {
     private(set) var nodes: [Node] = []
     private(set) var offsets: [Int32] = []
+    private(set) var weights: [Int32] = []
+    private(set) var patterns: [Pattern] = []
+    /// Steps spent on folding: a long source must not compile long.
+    private var foldingSteps = 0
     private(set) var constants: [Value] = []
     private(set) var children: [Int32] = []
     private(set) var sets: [Set<Value>] = []
@@ -28,6 +32,7 @@ struct ProgramBuilder {
     private mutating func emit(_ node: Node, _ offset: Int) -> Int32 {
         nodes.append(node)
         offsets.append(Int32(offset))
+        weights.append(1)
         return Int32(nodes.count - 1)
     }
 
@@ -50,8 +55,11 @@ struct ProgramBuilder {
     private mutating func folded(_ node: Node, _ operands: [Int32], _ offset: Int) -> Int32 {
         let index = emit(node, offset)
         for operand in operands where constantValue(operand) == nil { return index }
-        let value = Program(self, root: index).evaluate([], input: .null, now: nil)
-        if value.isNull { return index }
+        if foldingSteps > FEELLimits.foldingSteps { return index }
+        var steps = FEELLimits.evaluationSteps - FEELLimits.foldingSteps + foldingSteps
+        let value = Program(self, root: index).folded(&steps)
+        foldingSteps += max(1, steps - (FEELLimits.evaluationSteps - FEELLimits.foldingSteps + foldingSteps))
+        if value.isNull || !value.isBounded { return index }
         return emitConstant(value, offset)
     }
 
@@ -66,6 +74,14 @@ struct ProgramBuilder {
     // MARK: Terms
 
     mutating func compile(_ term: Term) -> Int32 {
+        let start = nodes.count
+        let index = compileTerm(term)
+        // A subtree's nodes stand together, its root last.
+        weights[Int(index)] = max(weights[Int(index)], Int32(nodes.count - start))
+        return index
+    }
+
+    private mutating func compileTerm(_ term: Term) -> Int32 {
         let offset = term.offset
         switch term.kind {
         case .constant(let value): return emitConstant(value, offset)
@@ -161,7 +177,9 @@ struct ProgramBuilder {
         }
         guard let subject, values.count > 1, Set(values.map(\.type)).count == 1 else { return nil }
         let node = compile(subject)
-        if values.count > ProgramBuilder.linearConstants {
+        if values.count > ProgramBuilder.linearConstants
+            && values.allSatisfy({ $0.string?.utf8.allSatisfy { $0 < 128 } ?? true })
+        {
             sets.append(Set(values))
             return emit(Node(operation: .inSet, a: node, b: Int32(sets.count - 1)), offset)
         }
@@ -247,6 +265,26 @@ extension ProgramBuilder {
             Node(operation: .loop, sub: kind.rawValue, a: node, b: first, c: Int32(iterators.count)), offset)
     }
 
+    /// What a call node's `a` says: a pattern compiled once for all evaluations, or the overload that names chose.
+    private mutating func callVariant(_ function: BuiltIn, _ operands: [Int32], _ overload: Int?) -> Int32 {
+        switch function {
+        case .matches, .replace, .split:
+            let flagsPosition = function == .replace ? 3 : 2
+            var flags = ""
+            if operands.count > flagsPosition {
+                guard let given = constantValue(operands[flagsPosition])?.string else { return 0 }
+                flags = given
+            }
+            guard let source = constantValue(operands[1])?.string, let pattern = Pattern(source, flags: flags) else {
+                return 0
+            }
+            patterns.append(pattern)
+            return -Int32(patterns.count)
+        default:
+            return Signature[function].overloads.count > 1 ? Int32((overload ?? -1) + 1) : 0
+        }
+    }
+
     private mutating func compileCall(_ term: Term) -> Int32 {
         let offset = term.offset
         switch term.kind {
@@ -258,9 +296,8 @@ extension ProgramBuilder {
         case .call(let function, let arguments, let overload):
             let operands = compileAll(arguments)
             let first = appendChildren(operands)
-            let isAmbiguous = Signature[function].overloads.count > 1
             let node = Node(
-                operation: .call, sub: function.rawValue, a: isAmbiguous ? Int32((overload ?? -1) + 1) : 0, b: first,
+                operation: .call, sub: function.rawValue, a: callVariant(function, operands, overload), b: first,
                 c: Int32(operands.count))
             let dependsOnClock = function == .now || function == .today
             return dependsOnClock ? emit(node, offset) : folded(node, operands, offset)

@@ -1,84 +1,19 @@
 extension Value {
     /// The text that FEEL's `string()` gives: a string as it is, null as `null`, lists and contexts in FEEL's own
-    /// notation.
+    /// notation. Cut short with `...` past `FEELLimits.stringBytes` and below `FEELLimits.textDepth`.
     public var text: String {
         if case .string(let text) = self { return text }
-        var output = ""
-        write(to: &output, depth: 0)
-        return output
+        var writer = ValueWriter()
+        writer.write(self, depth: 0)
+        return writer.output
     }
 
-    private func write(to output: inout String, depth: Int) {
-        guard depth < FEELLimits.textDepth else {
-            output += "..."
-            return
-        }
-        switch self {
-        case .null: output += "null"
-        case .boolean(let value): output += value ? "true" : "false"
-        case .number(let value): output += value.description
-        case .string(let value): Value.quote(value, to: &output)
-        case .date(let value): output += value.description
-        case .time(let value): output += value.description
-        case .dateTime(let value): output += value.description
-        case .yearsMonthsDuration(let value): output += value.description
-        case .daysTimeDuration(let value): output += value.description
-        case .function: output += "function"
-        case .list(let elements):
-            output += "["
-            for (index, element) in elements.enumerated() {
-                if index > 0 { output += ", " }
-                element.write(to: &output, depth: depth + 1)
-            }
-            output += "]"
-        case .context(let context):
-            output += "{"
-            for (index, entry) in context.entries.enumerated() {
-                if index > 0 { output += ", " }
-                output += entry.key + ": "
-                entry.value.write(to: &output, depth: depth + 1)
-            }
-            output += "}"
-        case .range(let interval): write(interval, to: &output, depth: depth)
-        }
-    }
-
-    /// A range as FEEL spells it: `[1..5)`, `(< 5)`, `(= 5)`.
-    private func write(_ interval: Interval, to output: inout String, depth: Int) {
-        let sign: String? =
-            switch interval.kind {
-            case .equal: "= "
-            case .notEqual: "!= "
-            case .between where interval.low.isNull: interval.includesHigh ? "<= " : "< "
-            case .between where interval.high.isNull: interval.includesLow ? ">= " : "> "
-            case .between: nil
-            }
-        if let sign {
-            output += "(" + sign
-            (interval.low.isNull ? interval.high : interval.low).write(to: &output, depth: depth + 1)
-            output += ")"
-            return
-        }
-        output += interval.includesLow ? "[" : "("
-        interval.low.write(to: &output, depth: depth + 1)
-        output += ".."
-        interval.high.write(to: &output, depth: depth + 1)
-        output += interval.includesHigh ? "]" : ")"
-    }
-
-    private static func quote(_ text: String, to output: inout String) {
-        output += "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": output += "\\\""
-            case "\\": output += "\\\\"
-            case "\n": output += "\\n"
-            case "\r": output += "\\r"
-            case "\t": output += "\\t"
-            default: output.unicodeScalars.append(scalar)
-            }
-        }
-        output += "\""
+    /// The same; nil where it would have been cut short.
+    var wholeText: String? {
+        if case .string(let text) = self { return text }
+        var writer = ValueWriter()
+        writer.write(self, depth: 0)
+        return writer.isCut ? nil : writer.output
     }
 
     static func padded(_ value: Int, _ width: Int) -> String {
@@ -162,5 +97,93 @@ extension DaysTimeDuration: CustomStringConvertible {
         if minutes > 0 { text += "\(minutes)M" }
         if rest > 0 || nanosecond > 0 { text += "\(rest)\(Value.fraction(nanosecond))S" }
         return text
+    }
+}
+
+/// Writes values in FEEL's notation, up to a limit.
+private struct ValueWriter {
+    var output = ""
+    private(set) var isCut = false
+
+    mutating func write(_ value: Value, depth: Int) {
+        guard !isCut, depth < FEELLimits.textDepth, output.utf8.count <= FEELLimits.stringBytes else {
+            if !isCut { output += "..." }
+            isCut = true
+            return
+        }
+        switch value {
+        case .null: output += "null"
+        case .boolean(let value): output += value ? "true" : "false"
+        case .number(let value): output += value.description
+        case .string(let value): quote(value)
+        case .date(let value): output += value.description
+        case .time(let value): output += value.description
+        case .dateTime(let value): output += value.description
+        case .yearsMonthsDuration(let value): output += value.description
+        case .daysTimeDuration(let value): output += value.description
+        case .function: output += "function"
+        case .list(let elements): write(elements, depth)
+        case .context(let context): write(context, depth)
+        case .range(let interval): write(interval, depth)
+        }
+    }
+
+    private mutating func write(_ elements: [Value], _ depth: Int) {
+        output += "["
+        for (index, element) in elements.enumerated() {
+            if isCut { return }
+            if index > 0 { output += ", " }
+            write(element, depth: depth + 1)
+        }
+        output += "]"
+    }
+
+    private mutating func write(_ context: Context, _ depth: Int) {
+        output += "{"
+        for (index, entry) in context.entries.enumerated() {
+            if isCut { return }
+            if index > 0 { output += ", " }
+            output += entry.key + ": "
+            write(entry.value, depth: depth + 1)
+        }
+        output += "}"
+    }
+
+    /// A range as FEEL spells it: `[1..5)`, `(< 5)`, `(= 5)`.
+    private mutating func write(_ interval: Interval, _ depth: Int) {
+        let sign: String? =
+            switch interval.kind {
+            case .equal: "= "
+            case .notEqual: "!= "
+            case .between where interval.low.isNull: interval.includesHigh ? "<= " : "< "
+            case .between where interval.high.isNull: interval.includesLow ? ">= " : "> "
+            case .between: nil
+            }
+        if let sign {
+            output += "(" + sign
+            write(interval.low.isNull ? interval.high : interval.low, depth: depth + 1)
+            output += ")"
+            return
+        }
+        output += interval.includesLow ? "[" : "("
+        write(interval.low, depth: depth + 1)
+        output += ".."
+        write(interval.high, depth: depth + 1)
+        output += interval.includesHigh ? "]" : ")"
+    }
+
+    private mutating func quote(_ text: String) {
+        output += "\""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "\"": output += "\\\""
+            case "\\": output += "\\\\"
+            case "\n": output += "\\n"
+            case "\r": output += "\\r"
+            case "\t": output += "\\t"
+            default: output.unicodeScalars.append(scalar)
+            }
+        }
+        output += "\""
     }
 }

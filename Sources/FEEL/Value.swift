@@ -91,8 +91,43 @@ public struct Context: Hashable, Sendable {
     public init(_ entries: [(String, Value)]) {
         self.entries = []
         self.entries.reserveCapacity(entries.count)
-        for (key, value) in entries { self[key] = value }
+        if entries.count <= Context.linearEntries {
+            for (key, value) in entries { self[key] = value }
+            return
+        }
+        var positions: [String: Int] = [:]
+        for (key, value) in entries {
+            if let position = positions[key] {
+                self.entries[position].value = value
+            } else {
+                positions[key] = self.entries.count
+                self.entries.append(Entry(key: key, value: value))
+            }
+        }
     }
+
+    /// Entries up to which looking through them one by one is as good as a table.
+    private static let linearEntries = 16
+
+    /// Looks many keys up in one context.
+    struct Lookup {
+        private let context: Context
+        private let table: [String: Value]?
+
+        fileprivate init(_ context: Context) {
+            self.context = context
+            table =
+                context.count > Context.linearEntries
+                ? Dictionary(context.entries.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first }) : nil
+        }
+
+        subscript(key: String) -> Value? {
+            if let table { return table[key] }
+            return context[key]
+        }
+    }
+
+    var lookup: Lookup { Lookup(self) }
 
     /// The value of a key; nil when there is no such entry. Setting nil removes the entry.
     public subscript(key: String) -> Value? {
@@ -116,7 +151,9 @@ public struct Context: Hashable, Sendable {
 
     /// Equality of entries, ignoring order.
     public static func == (a: Context, b: Context) -> Bool {
-        a.entries.count == b.entries.count && a.entries.allSatisfy { b[$0.key] == $0.value }
+        guard a.entries.count == b.entries.count else { return false }
+        let lookup = b.lookup
+        return a.entries.allSatisfy { lookup[$0.key] == $0.value }
     }
 
     /// Hashes the entries, ignoring order.
@@ -184,8 +221,11 @@ public final class Function: Hashable, Sendable {
     /// The function type, used by `instance of`.
     public let type: FEELType
     let body: Body
+    /// How deep the values that it closed over are nested, itself included.
+    let nesting: Int
 
-    init(parameters: [String], type: FEELType, body: Body) {
+    init(parameters: [String], type: FEELType, body: Body, nesting: Int = 1) {
+        self.nesting = nesting
         self.parameters = parameters
         self.type = type
         self.body = body
