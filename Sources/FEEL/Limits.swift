@@ -29,7 +29,9 @@ public enum FEELLimits {
     public static let listElements = 250_000
     /// Longest string that an evaluation may build, in UTF-8 bytes.
     public static let stringBytes = 4_194_304
-    /// Null reasons kept per evaluation; later ones are counted only.
+    /// Longest message of a null reason; the rest is cut off.
+    public static let reasonCharacters = 256
+    /// Null reasons kept per evaluation; later ones are left out.
     public static let reasons = 16
     /// Most names in one environment.
     public static let environmentNames = 4_096

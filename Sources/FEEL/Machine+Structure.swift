@@ -212,4 +212,14 @@ public enum Coercion {
         }
         return nil
     }
+
+    /// The value as this type, or null with its reason when it does not fit.
+    public static func coerce(_ value: Value, to type: FEELType, reasons: inout [NullReason]) -> Value {
+        if let coerced = coerce(value, to: type) { return coerced }
+        if reasons.count < FEELLimits.reasons {
+            reasons.append(
+                NullReason(code: .typeMismatch, message: "a \(value.type.name) is no \(type.name)", offset: 0))
+        }
+        return .null
+    }
 }

@@ -37,7 +37,9 @@ struct Machine {
     @inline(never)
     mutating func null(_ code: NullReason.Code, _ message: @autoclosure () -> String, _ index: Int32) -> Value {
         if collects && reasons.count < FEELLimits.reasons {
-            let reason = NullReason(code: code, message: message(), offset: Int(program.offsets[Int(index)]))
+            let reason = NullReason(
+                code: code, message: String(message().prefix(FEELLimits.reasonCharacters)),
+                offset: Int(program.offsets[Int(index)]))
             if !reasons.contains(reason) { reasons.append(reason) }
         }
         return .null
@@ -103,8 +105,8 @@ struct Machine {
         if depth > FEELLimits.evaluationDepth { return null(.limit, "evaluation is nested too deeply", index) }
         switch node.operation {
         case .unknown:
-            let name = string(node.a)
-            return null(.missing, name, index)
+            let text = string(node.a)
+            return null(node.sub == 0 ? .missing : node.sub == 1 ? .invalidCall : .invalidText, text, index)
         case .contextual: return contextual(node, index)
         case .path: return path(node, index)
         case .negate: return negate(node, index)

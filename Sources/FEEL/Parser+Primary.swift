@@ -42,7 +42,7 @@ extension Parser {
         guard scanner.current == UInt8(ascii: "\"") else { throw error("expected a string after '@'") }
         let text = try stringLiteral()
         guard let value = Value(temporal: text, zones: environment.zones) else {
-            return try make(.unknown("@\"\(text)\""), .null, offset)
+            return try make(.failed(.invalidText, "'\(text.prefix(64))' is no date, time or duration"), .null, offset)
         }
         return try make(.constant(value), value.type, offset)
     }
@@ -326,8 +326,8 @@ extension Parser {
         var overload: Int?
         if !names.isEmpty {
             guard let order = signature.order(names: names) else {
-                return try make(
-                    .unknown("\(signature.name)(\(names.joined(separator: ", ")))"), .null, offset, arguments)
+                let message = "\(signature.name) does not take (\(names.joined(separator: ", ")))"
+                return try make(.failed(.invalidCall, message), .null, offset, arguments)
             }
             // `is` takes a missing value for null; elsewhere a missing argument is not there at all.
             let last = function == .isSame ? 1 : order.positions.max() ?? 0
@@ -337,9 +337,10 @@ extension Parser {
             }
             overload = order.overload
         } else if function == .isSame && arguments.count != 2 {
-            return try make(.unknown("is/\(arguments.count)"), .null, offset, arguments)
+            return try make(.failed(.invalidCall, "is takes two arguments"), .null, offset, arguments)
         } else if !signature.accepts(count: arguments.count) {
-            return try make(.unknown("\(signature.name)/\(arguments.count)"), .null, offset, arguments)
+            let message = "\(signature.name) does not take \(arguments.count) arguments"
+            return try make(.failed(.invalidCall, message), .null, offset, arguments)
         }
         if function == .not { return try make(.not(ordered[0]), .boolean, offset, ordered) }
         return try make(.call(function, ordered, overload: overload), signature.resultType(ordered), offset, ordered)

@@ -103,6 +103,8 @@ struct Parser {
     private func refuseNothing(_ kind: Term.Kind, _ offset: Int) throws(FEELError) {
         switch kind {
         case .unknown(let name): throw error("unknown name '\(name)'", .unknownName, at: offset)
+        case .failed(let code, let message):
+            throw error(message, code == .invalidCall ? .wrongArguments : .syntax, at: offset)
         case .path(let target, let name):
             switch target.type {
             case .context(let fields) where fields[name] == nil:

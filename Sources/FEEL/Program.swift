@@ -8,7 +8,7 @@ struct Node: Sendable {
         /// a: local.
         case local
         case input
-        /// a: constant with the name.
+        /// a: constant with the name, or what is wrong; sub: 0 for a name, 1 for a call, 2 for a literal.
         case unknown
         /// a: local, b: constant with the name, c: node otherwise or -1.
         case contextual

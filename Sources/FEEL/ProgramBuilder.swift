@@ -91,6 +91,9 @@ struct ProgramBuilder {
         case .local(let local): return emit(Node(operation: .local, a: Int32(local)), offset)
         case .input: return emit(Node(operation: .input), offset)
         case .unknown(let name): return emit(Node(operation: .unknown, a: constant(.string(name))), offset)
+        case .failed(let code, let message):
+            return emit(
+                Node(operation: .unknown, sub: code == .invalidCall ? 1 : 2, a: constant(.string(message))), offset)
         case .contextual(let local, let name, let otherwise):
             let fallback = otherwise.map { compile($0) } ?? -1
             return emit(

@@ -18,6 +18,8 @@ struct StrictChecker {
         case .constant(.function): throw refuse(.notInProfile, "a function is no value here", term)
         case .constant, .slot, .local, .input: return
         case .unknown(let name): throw refuse(.unknownName, "unknown name '\(name)'", term)
+        case .failed(let code, let message):
+            throw refuse(code == .invalidCall ? .wrongArguments : .syntax, message, term)
         case .contextual(_, let name, let otherwise):
             guard let otherwise else { throw refuse(.unknownName, "unknown name '\(name)'", term) }
             try visit(otherwise, known)

@@ -17,6 +17,8 @@ struct Term: Sendable {
         case input
         /// A name that is not in scope; null with a reason under the DMN profile.
         case unknown(String)
+        /// What can have no value: a call with arguments that the built-in does not take, a literal that names no date.
+        case failed(NullReason.Code, String)
         /// A name in a filter whose element type is unknown: an entry of the element if it has one, else the name
         /// outside.
         case contextual(local: Int, name: String, otherwise: Term?)
