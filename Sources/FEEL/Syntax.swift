@@ -74,17 +74,6 @@ struct Term: Sendable {
 
 enum ArithmeticOperator: UInt8, Sendable {
     case add, subtract, multiply, divide, power
-
-    /// As FEEL writes it.
-    var symbol: String {
-        switch self {
-        case .add: "+"
-        case .subtract: "-"
-        case .multiply: "*"
-        case .divide: "/"
-        case .power: "**"
-        }
-    }
 }
 
 enum ComparisonOperator: UInt8, Sendable {

@@ -12,16 +12,7 @@ import Testing
     ]
     /// Folder and identifier of every case that may fail, with the reason.
     static let reasons = Dictionary(
-        uniqueKeysWithValues: java.map { ("0076-feel-external-java \($0)", "calls a Java method") }
-            + [
-                ("0068-feel-equality time_005", "named zones are not compared as instants"),
-                ("0068-feel-equality datetime_003_a", "named zones are not compared as instants"),
-                ("0068-feel-equality range_010", "ranges without an endpoint are compared by their text"),
-                ("0068-feel-equality range_012", "(!= x) is no range"),
-                ("0103-feel-is-function named_params_003", "is() has no named parameters"),
-                ("1120-feel-duration-function 011_2169615b94", "a negative duration of nothing is refused"),
-                ("1146-feel-context-put-function nested008", "an empty list of keys is not refused"),
-            ])
+        uniqueKeysWithValues: java.map { ("0076-feel-external-java \($0)", "calls a Java method") })
     /// Where to list the failing cases, one a line.
     static let reportVariable = "DECISIOND_TCK_REPORT"
     static let now: Int64 = 1_780_000_000_000_000

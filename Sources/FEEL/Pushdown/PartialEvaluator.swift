@@ -110,7 +110,8 @@ struct PartialEvaluator {
         case .slot(let slot): return reduceSlot(slot, term)
         case .local(let local): return locals[local] ?? Part(term: term, locals: [local])
         case .input: return Part(term: term, isOpen: true)
-        case .unknown: return keepsReasons ? Part(term: term, value: .null) : constant(.null, like: term, term.type)
+        case .unknown, .failed:
+            return keepsReasons ? Part(term: term, value: .null) : constant(.null, like: term, term.type)
         case .contextual(let local, let name, let otherwise):
             return reduceContextual(local, name, otherwise, term, locals)
         case .path(let target, let name):
@@ -176,6 +177,9 @@ struct PartialEvaluator {
                     low: low.isOpenEnd ? low : parts[0].term, high: high.isOpenEnd ? high : parts[1].term,
                     includesLow: includesLow, includesHigh: includesHigh),
                 like: term, parts)
+        case .pointRange(let bound, let isNegated):
+            let part = reduce(bound, locals)
+            return make(.pointRange(part.term, isNegated: isNegated), like: term, [part])
         case .filter(let target, let local, let condition):
             let list = reduce(target, locals)
             let test = reduce(condition, locals.without(local))
@@ -269,11 +273,11 @@ struct PartialEvaluator {
             var part = reduce(body, locals.filter { !own.contains($0.key) })
             part.value = nil
             return make(.function(parameters, firstLocal: firstLocal, part.term), like: term, [part], binding: Set(own))
-        case .call(let function, let arguments):
+        case .call(let function, let arguments, let overload):
             let parts = reduceAll(arguments, locals)
             if now == nil && (function == .now || function == .today) { return Part(term: term, isOpen: true) }
             if let short = shortened(function, parts, like: term) { return short }
-            return make(.call(function, parts.map(\.term)), like: term, parts)
+            return make(.call(function, parts.map(\.term), overload: overload), like: term, parts)
         case .invoke(let function, let arguments, let names):
             let target = reduce(function, locals)
             let parts = reduceAll(arguments, locals)

@@ -80,6 +80,7 @@ extension Term {
         case .constant(let value): "a \(value.type.name)"
         case .slot, .local: "a name"
         case .input: "'?'"
+        case .failed(_, let message): message
         case .unknown(let name), .contextual(_, let name, _): "'\(name)'"
         case .path(_, let name): "'.\(name)'"
         case .negate: "'-'"
@@ -93,12 +94,12 @@ extension Term {
         case .conditional: "'if'"
         case .list: "a list"
         case .context: "a context"
-        case .interval: "a range"
+        case .interval, .pointRange: "a range"
         case .filter: "a filter"
         case .loop(let kind, _, _, _): kind == .collect ? "'for'" : kind == .some ? "'some'" : "'every'"
         case .function: "a function definition"
         case .instanceOf: "'instance of'"
-        case .call(let function, _): "'\(Signature[function].name)'"
+        case .call(let function, _, _): "'\(Signature[function].name)'"
         case .invoke: "a function call"
         case .binding: "'in'"
         }

@@ -19,7 +19,7 @@ extension SQLWriter {
             let (a, b) = (try condition(then, need), try condition(otherwise, need))
             text = "(CASE WHEN \(try condition(test, .whenTrue)) THEN \(a) ELSE \(b) END)"
         case .instanceOf(let inner, let type): text = try instance(inner, type, term)
-        case .call(let function, let arguments) where Signature[function].isCondition:
+        case .call(let function, let arguments, _) where Signature[function].isCondition:
             text = try predicate(function, arguments, term, need)
         case .binding(let local, let value, let body):
             text = try binding(local, value, body, need)
@@ -93,12 +93,21 @@ extension SQLWriter {
             let name = b.constant == nil ? b.text : a.text
             return "(\(name) IS \(isEqual ? "" : "NOT ")\(value ? "TRUE" : "FALSE"))"
         }
-        let (x, y) = sides(a, b)
+        var (x, y) = sides(a, b)
+        if SQLWriter.hasFraction(a.kind) { (x, y) = ("date_trunc('second', \(x))", "date_trunc('second', \(y))") }
         let oneIsNeverNull = !a.isNullable || !b.isNullable
         let isPlain =
             (!a.isNullable && !b.isNullable) || (oneIsNeverNull && need == (isEqual ? .whenTrue : .whenFalse))
         if isPlain { return "(\(x) \(isEqual ? "=" : "<>") \(y))" }
         return "(\(x) IS \(isEqual ? "NOT " : "")DISTINCT FROM \(y))"
+    }
+
+    /// Times are equal when they agree to the second, while the database keeps microseconds.
+    private static func hasFraction(_ kind: SQLOperand.Kind) -> Bool {
+        switch kind {
+        case .localTime, .localDateTime, .instant: true
+        default: false
+        }
     }
 
     /// The operators' operands; a whole constant is compared with the integer column itself.
@@ -181,7 +190,7 @@ extension SQLWriter {
     /// Whether the subject equals one of some constants, null among them or not.
     func isArrayElement(_ kind: SQLOperand.Kind) -> Bool {
         switch kind {
-        case .number, .text, .date, .localTime, .localDateTime, .instant: true
+        case .number, .text, .date: true
         default: false
         }
     }
@@ -258,7 +267,14 @@ extension SQLWriter {
     }
 
     private mutating func rangeTest(_ subject: SQLOperand, _ interval: Interval, _ term: Term) throws(SQLError) -> String {
+        if interval.kind == .equal {
+            return try comparison(.equal, subject, try constant(interval.low, term), term, .exact)
+        }
         if subject.isNull { return "NULL::boolean" }
+        if interval.kind == .notEqual {
+            let text = try comparison(.equal, subject, try constant(interval.low, term), term, .exact)
+            return "(CASE WHEN \(subject.text) IS NULL THEN NULL ELSE NOT \(text) END)"
+        }
         var texts: [String] = []
         if !interval.low.isNull {
             let low = try constant(interval.low, term)

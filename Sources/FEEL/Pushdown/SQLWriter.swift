@@ -114,12 +114,12 @@ struct SQLWriter {
         case .local(let local):
             guard let operand = locals[local] else { throw unsupported(term) }
             return operand
-        case .unknown: return SQLOperand("NULL", .null)
+        case .unknown, .failed: return SQLOperand("NULL", .null)
         case .negate(let inner): return try negated(inner, term)
         case .arithmetic(let operation, let a, let b): return try arithmetic(operation, a, b, term)
         case .conditional(let test, let then, let otherwise) where term.type != .boolean:
             return try conditional(test, then, otherwise, term)
-        case .call(let function, let arguments) where Signature[function].isCondition == false:
+        case .call(let function, let arguments, _) where Signature[function].isCondition == false:
             return try call(function, arguments, term)
         case .compare, .between, .inside, .test, .and, .or, .not, .conditional, .instanceOf, .call, .binding:
             let text = try condition(term, .exact)
