@@ -99,7 +99,11 @@ extension Program {
         case .slot where !call.collectsReasons:
             return Int(rootNode.a) < slots.count ? slots[Int(rootNode.a)] : .null
         case .constant: return constants[Int(rootNode.a)]
-        default: return run(slots, input, &call) { $0.value(root) }
+        default:
+            let value = run(slots, input, &call) { $0.value(root) }
+            guard value.isComposite, !value.isBounded else { return value }
+            call.note(.limit, "the result is too big")
+            return .null
         }
     }
 

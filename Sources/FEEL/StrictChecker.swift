@@ -140,7 +140,38 @@ struct StrictChecker {
             throw refuse(.typeMismatch, "\(signature.name) does not take (\(types))", arguments[0])
         }
         if function == .isDefined || function == .getOrElse || function == .isSame { return }
+        try requireResult(function, arguments)
         for argument in arguments { try requireNonNull(argument, known) }
+    }
+
+    /// A call that could only ever give null: of constants that have no result, with a pattern that is none.
+    private func requireResult(_ function: BuiltIn, _ arguments: [Term]) throws(FEELError) {
+        var values: [Value] = []
+        for argument in arguments {
+            guard case .constant(let value) = argument.kind else { break }
+            values.append(value)
+        }
+        if values.count == arguments.count, !arguments.isEmpty {
+            let environment = Environment([], zones: environment.zones)
+            var builder = ProgramBuilder(environment)
+            let call = Term(
+                kind: .call(function, arguments, overload: nil), type: .any, offset: arguments[0].offset, depth: 2)
+            let root = builder.compile(call)
+            if Program(builder, root: root).constantResult != nil { return }
+            throw refuse(.wrongArguments, BuiltIns.reason(function, values).message, arguments[0])
+        }
+        guard [.matches, .replace, .split].contains(function), arguments.count > 1,
+            case .constant(.string(let source)) = arguments[1].kind
+        else { return }
+        let flagsPosition = function == .replace ? 3 : 2
+        var flags = ""
+        if arguments.count > flagsPosition {
+            guard case .constant(.string(let given)) = arguments[flagsPosition].kind else { return }
+            flags = given
+        }
+        if Pattern(source, flags: flags) == nil {
+            throw refuse(.wrongArguments, "'\(source.prefix(64))' is no regular expression", arguments[1])
+        }
     }
 
     // MARK: Requirements

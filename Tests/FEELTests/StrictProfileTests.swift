@@ -18,7 +18,8 @@ import Testing
         "customer != null and customer.age > 18", "is defined(amount) and amount < limit", "active and limit > 1",
         "some t in tags satisfies t = \"vip\"", "count(tags) > 2", "not(amount = null) and amount > 1",
         "get or else(amount, 0) > 3", "customer.age != null and customer.age between 1 and 2", "not(active)",
-        "amount != null and limit > 0 and amount / limit < 2",
+        "amount != null and limit > 0 and amount / limit < 2", "date(\"2024-12-01\") < today()",
+        "country != null and matches(country, \"^[A-Z]{2}$\")", "limit > sqrt(4)",
     ])
     func accepted(source: String) {
         #expect(throws: Never.self) {
@@ -35,6 +36,10 @@ import Testing
         ("limit + \"a\" = 1", .typeMismatch), ("limit and active", .typeMismatch),
         ("if limit then 1 else 2", .typeMismatch),
         ("active > true", .typeMismatch), ("upper case(limit) = \"A\"", .typeMismatch),
+        ("limit = sum()", .wrongArguments), ("date(\"2024-13-01\") = today()", .wrongArguments),
+        ("country != null and matches(country, \"(\")", .wrongArguments),
+        ("country != null and matches(country, \"a\", \"z\")", .wrongArguments),
+        ("@\"2024-13-01\" = today()", .syntax), ("limit > sqrt(-1)", .wrongArguments),
         ("for t in tags return t", .notInProfile), ("(function(x) x)(1) = 1", .notInProfile),
         ("some x in 1..100000 satisfies x = limit", .notInProfile), ("nosuch(1) = 1", .notInProfile),
     ])
