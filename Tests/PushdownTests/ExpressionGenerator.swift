@@ -159,7 +159,8 @@ struct ExpressionGenerator {
         case 0: return "\(random.pick(["odd", "even"]))(\(leaf(.number)))"
         case 1:
             let kind = random.pick(Kind.allCases)
-            return "(\(expression(kind, depth: depth)) instance of \(random.pick(["number", "string", "date", "boolean"])))"
+            return
+                "(\(expression(kind, depth: depth)) instance of \(random.pick(["number", "string", "date", "boolean"])))"
         default: return leaf(.boolean)
         }
     }
@@ -169,7 +170,8 @@ struct ExpressionGenerator {
     private mutating func number(_ depth: Int) -> String {
         switch Int.random(in: 0..<12, using: &random) {
         case 0, 1, 2:
-            return "(\(expression(.number, depth: depth)) \(random.pick(["+", "-", "*"])) \(expression(.number, depth: depth)))"
+            return
+                "(\(expression(.number, depth: depth)) \(random.pick(["+", "-", "*"])) \(expression(.number, depth: depth)))"
         case 3, 4: return "(\(expression(.number, depth: depth)) / \(expression(.number, depth: depth)))"
         case 5: return "(- \(expression(.number, depth: depth)))"
         case 6: return "string length(\(expression(.text, depth: depth)))"
@@ -179,7 +181,8 @@ struct ExpressionGenerator {
             return "\(function)(\(expression(.number, depth: depth)), \(random.pick(["0", "1", "2", "-1"])))"
         case 9:
             let kind = random.pick([Kind.date, .instant, .localDateTime])
-            let names = kind == .date ? ["year", "month", "day", "weekday"] : ["year", "hour", "minute", "second", "day"]
+            let names =
+                kind == .date ? ["year", "month", "day", "weekday"] : ["year", "hour", "minute", "second", "day"]
             return "\(name(kind)).\(random.pick(names))"
         case 10:
             let isDays = random.chance(60)
@@ -227,7 +230,8 @@ struct ExpressionGenerator {
         case 2 where kind == .daysTime:
             let point = random.pick([Kind.date, .instant, .localDateTime])
             return "(\(expression(point, depth: depth)) - \(expression(point, depth: depth)))"
-        default: return "(\(expression(kind, depth: depth)) \(random.pick(["+", "-"])) \(expression(kind, depth: depth)))"
+        default:
+            return "(\(expression(kind, depth: depth)) \(random.pick(["+", "-"])) \(expression(kind, depth: depth)))"
         }
     }
 }

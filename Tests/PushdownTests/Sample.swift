@@ -125,7 +125,8 @@ enum Sample {
         case .date: return .date(Date(daysSinceEpoch: Int64.random(in: -40_000...40_000, using: &random)))
         case .instant:
             return .dateTime(
-                DateTime(unixMicroseconds: Int64.random(in: -2_000_000_000_000_000...4_000_000_000_000_000, using: &random)))
+                DateTime(
+                    unixMicroseconds: Int64.random(in: -2_000_000_000_000_000...4_000_000_000_000_000, using: &random)))
         case .localDateTime:
             let instant = DateTime(
                 unixMicroseconds: Int64.random(in: -2_000_000_000_000...4_000_000_000_000, using: &random) * 1000)

@@ -26,7 +26,11 @@ extension PartialEvaluator {
             return make(.not(part.term), like: term, [part])
         case .conditional(let condition, let then, let otherwise):
             let test = reduce(condition, locals)
-            if let value = test.value { return reduce(value == .boolean(true) ? then : otherwise, locals) }
+            switch test.value {
+            case .boolean(true)?: return reduce(then, locals)
+            case .boolean(false)?, .null?: return reduce(otherwise, locals)
+            default: break
+            }
             let parts = [test, reduce(then, locals), reduce(otherwise, locals)]
             return make(.conditional(parts[0].term, parts[1].term, parts[2].term), like: term, parts)
         default: preconditionFailure("not a term of logic")
@@ -37,7 +41,9 @@ extension PartialEvaluator {
     private func inside(_ parts: [Part], _ includesLow: Bool, _ includesHigh: Bool, _ term: Term) -> Part {
         if let null = parts.first(where: \.isNull) { return self.null(from: null, like: term) }
         if let value = parts[0].value {
-            if let low = parts[1].value, let order = Comparison.order(value, low), order > 0 || (order == 0 && includesLow) {
+            if let low = parts[1].value, let order = Comparison.order(value, low),
+                order > 0 || (order == 0 && includesLow)
+            {
                 return make(
                     .compare(includesHigh ? .lessOrEqual : .less, parts[0].term, parts[2].term), like: term,
                     [parts[0], parts[2]])
@@ -89,7 +95,7 @@ extension PartialEvaluator {
     /// Whether a term gives true, false or null whatever its names hold.
     static func isTruth(_ term: Term) -> Bool {
         switch term.kind {
-        case .compare, .between, .inside, .test, .and, .or, .not, .instanceOf, .unknown: true
+        case .compare, .between, .inside, .test, .and, .or, .not, .instanceOf, .unknown, .failed: true
         case .constant(.boolean), .constant(.null): true
         case .loop(let kind, _, _, _): kind != .collect
         case .conditional(_, let then, let otherwise): isTruth(then) && isTruth(otherwise)

@@ -194,7 +194,8 @@ struct PartialEvaluator {
             inner[local] = part.value == nil ? nil : part
             let result = reduce(body, inner)
             if part.value != nil { return result }
-            var bound = make(.binding(local: local, part.term, result.term), like: term, [part, result], binding: [local])
+            var bound = make(
+                .binding(local: local, part.term, result.term), like: term, [part, result], binding: [local])
             bound.locals.formUnion(part.locals)
             return bound
         default: return reduceCall(term, locals)
@@ -229,8 +230,10 @@ struct PartialEvaluator {
             var domain = reduce(iterator.domain, inner)
             var end = iterator.end.map { reduce($0, inner) }
             reduced.append(Term.Iterator(local: iterator.local, domain: domain.term, end: end?.term))
-            if kind != .collect, iterators.count == 1, end == nil, let elements = elements(domain.value) {
-                return unroll(kind, elements, iterator.local, body, term, inner)
+            if kind != .collect, iterators.count == 1, end == nil, let elements = elements(domain.value),
+                let junction = unroll(kind, elements, iterator.local, body, term, inner)
+            {
+                return junction
             }
             domain.locals.subtract(bound)
             end?.locals.subtract(bound)
@@ -251,15 +254,18 @@ struct PartialEvaluator {
         return elements
     }
 
-    /// `some` over a known list is an `or` of its bodies, `every` an `and`.
+    /// `some` over a known list is an `or` of its bodies, `every` an `and`; nil where a body might be no truth value,
+    /// which makes the loop null.
     private mutating func unroll(
         _ kind: LoopKind, _ elements: [Value], _ local: Int, _ body: Term, _ term: Term, _ locals: Locals
-    ) -> Part {
+    ) -> Part? {
         var bodies: [Part] = []
         for element in elements {
             var inner = locals
             inner[local] = constant(element, like: body, element.type)
-            bodies.append(reduce(body, inner))
+            let part = reduce(body, inner)
+            guard PartialEvaluator.isTruth(part.term) else { return nil }
+            bodies.append(part)
         }
         return junction(isAnd: kind == .every, bodies, like: term)
     }

@@ -28,6 +28,9 @@ struct SQLOperand {
             }
         }
 
+        /// FEEL's `=` compares these to the second, as the standard names hour, minute and second; order does not.
+        var isEqualToTheSecond: Bool { self == .localTime || self == .localDateTime || self == .instant }
+
         /// The type to cast to.
         var sqlType: String {
             switch self {

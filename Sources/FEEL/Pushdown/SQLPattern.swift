@@ -33,9 +33,10 @@ struct SQLPattern {
         let scalar = source[index]
         index += 1
         switch scalar {
-        case "|", ")":
-            output.unicodeScalars.append(scalar)
+        case "|":
+            output += "|"
             return true
+        case ")": output += ")"
         case "(":
             // `(?` would start one of PostgreSQL's own constructs.
             if index < source.count, source[index] == "?" { return false }

@@ -119,7 +119,8 @@ extension SQLWriter {
         switch (operation, x.kind, y.kind) {
         case (.subtract, .date, .date):
             return SQLOperand(
-                "((\(x.text) - \(y.text)) * 86400000000000::numeric)", .daysTime, isNullable: x.isNullable || y.isNullable)
+                "((\(x.text) - \(y.text)) * 86400000000000::numeric)", .daysTime,
+                isNullable: x.isNullable || y.isNullable)
         case (.subtract, .instant, .instant), (.subtract, .localDateTime, .localDateTime),
             (.subtract, .localTime, .localTime):
             return SQLOperand(

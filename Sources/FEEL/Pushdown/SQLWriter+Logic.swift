@@ -3,7 +3,8 @@ extension SQLWriter {
     mutating func condition(_ term: Term, _ need: Need) throws(SQLError) -> String {
         let text: String
         switch term.kind {
-        case .compare(let operation, let a, let b): text = try comparison(operation, try operand(a), try operand(b), term, need)
+        case .compare(let operation, let a, let b):
+            text = try comparison(operation, try operand(a), try operand(b), term, need)
         case .between(let value, let low, let high):
             text = try inside([value, low, high], true, true, term, need)
         case .inside(let value, let low, let high, let includesLow, let includesHigh):
@@ -93,21 +94,18 @@ extension SQLWriter {
             let name = b.constant == nil ? b.text : a.text
             return "(\(name) IS \(isEqual ? "" : "NOT ")\(value ? "TRUE" : "FALSE"))"
         }
-        var (x, y) = sides(a, b)
-        if SQLWriter.hasFraction(a.kind) { (x, y) = ("date_trunc('second', \(x))", "date_trunc('second', \(y))") }
         let oneIsNeverNull = !a.isNullable || !b.isNullable
         let isPlain =
             (!a.isNullable && !b.isNullable) || (oneIsNeverNull && need == (isEqual ? .whenTrue : .whenFalse))
+        var (x, y) = sides(a, b)
+        if a.kind.isEqualToTheSecond {
+            (x, y) = ("date_trunc('second', \(x))", "date_trunc('second', \(y))")
+            if isPlain && isEqual && b.constant != nil && a.kind != .localTime {
+                return "(\(a.text) >= \(y) AND \(a.text) < \(y) + interval '1 second')"
+            }
+        }
         if isPlain { return "(\(x) \(isEqual ? "=" : "<>") \(y))" }
         return "(\(x) IS \(isEqual ? "NOT " : "")DISTINCT FROM \(y))"
-    }
-
-    /// Times are equal when they agree to the second, while the database keeps microseconds.
-    private static func hasFraction(_ kind: SQLOperand.Kind) -> Bool {
-        switch kind {
-        case .localTime, .localDateTime, .instant: true
-        default: false
-        }
     }
 
     /// The operators' operands; a whole constant is compared with the integer column itself.
@@ -170,11 +168,12 @@ extension SQLWriter {
     }
 
     private static func equality(_ term: Term) -> (Term, Value)? {
-        guard case .compare(.equal, let subject, let other) = term.kind, case .constant(let value) = other.kind else {
-            return nil
-        }
-        switch subject.kind {
-        case .slot, .path, .local: return (subject, value)
+        guard case .compare(.equal, let a, let b) = term.kind else { return nil }
+        switch (a.kind, b.kind) {
+        case (.slot, .constant(let value)), (.path, .constant(let value)), (.local, .constant(let value)):
+            return (a, value)
+        case (.constant(let value), .slot), (.constant(let value), .path), (.constant(let value), .local):
+            return (b, value)
         default: return nil
         }
     }
@@ -187,14 +186,15 @@ extension SQLWriter {
         }
     }
 
-    /// Whether the subject equals one of some constants, null among them or not.
-    func isArrayElement(_ kind: SQLOperand.Kind) -> Bool {
+    /// Whether a list of such constants is one array.
+    private func isArrayElement(_ kind: SQLOperand.Kind) -> Bool {
         switch kind {
         case .number, .text, .date: true
         default: false
         }
     }
 
+    /// Whether the subject equals one of some constants, null among them or not.
     private mutating func member(
         _ subject: SQLOperand, _ values: [Value], _ term: Term, _ need: Need
     ) throws(SQLError) -> String {
@@ -266,14 +266,17 @@ extension SQLWriter {
         return texts.isEmpty ? "FALSE" : try joined(texts, "OR")
     }
 
-    private mutating func rangeTest(_ subject: SQLOperand, _ interval: Interval, _ term: Term) throws(SQLError) -> String {
+    private mutating func rangeTest(_ subject: SQLOperand, _ interval: Interval, _ term: Term) throws(SQLError)
+        -> String
+    {
         if interval.kind == .equal {
             return try comparison(.equal, subject, try constant(interval.low, term), term, .exact)
         }
         if subject.isNull { return "NULL::boolean" }
         if interval.kind == .notEqual {
-            let text = try comparison(.equal, subject, try constant(interval.low, term), term, .exact)
-            return "(CASE WHEN \(subject.text) IS NULL THEN NULL ELSE NOT \(text) END)"
+            // Unlike `!=`, null for null: a value that is left out says nothing of an absent one.
+            let test = try comparison(.notEqual, subject, try constant(interval.low, term), term, .exact)
+            return subject.isNullable ? "(CASE WHEN \(subject.text) IS NOT NULL THEN \(test) END)" : test
         }
         var texts: [String] = []
         if !interval.low.isNull {

@@ -13,10 +13,16 @@ struct SQLWriter {
         }
     }
 
+    /// By bytes: strings also equate spellings that PostgreSQL tells apart.
+    private struct ConstantKey: Hashable {
+        let text: [UInt8]
+        let type: String
+    }
+
     private let slotNames: [String]
     private let columns: [[String]: SQLColumn]
     private var constants: [SQLExpression.Parameter] = []
-    private var numbers: [SQLExpression.Parameter: Int] = [:]
+    private var numbers: [ConstantKey: Int] = [:]
     var aliases = 0
     /// What the locals of `binding` stand for.
     var locals: [Int: SQLOperand] = [:]
@@ -86,11 +92,11 @@ struct SQLWriter {
     /// A parameter, cast to its type, for a text in PostgreSQL's format; equal constants share one. It gets its number
     /// at the end, since an operand may turn out not to be needed.
     mutating func parameter(_ text: String, _ type: String) -> String {
-        let parameter = SQLExpression.Parameter(text: text, type: type)
-        let number = numbers[parameter] ?? constants.count
+        let key = ConstantKey(text: Array(text.utf8), type: type)
+        let number = numbers[key] ?? constants.count
         if number == constants.count {
-            constants.append(parameter)
-            numbers[parameter] = number
+            constants.append(SQLExpression.Parameter(text: text, type: type))
+            numbers[key] = number
         }
         return "\u{1}\(number)\u{2}::\(type)"
     }
@@ -199,7 +205,8 @@ struct SQLWriter {
             throw refuse(.typeMismatch, "'then' and 'else' are of different types", term)
         }
         var result = SQLOperand(
-            "(CASE WHEN \(condition) THEN \(a.text) ELSE \(b.text) END)", kind, isNullable: a.isNullable || b.isNullable)
+            "(CASE WHEN \(condition) THEN \(a.text) ELSE \(b.text) END)", kind, isNullable: a.isNullable || b.isNullable
+        )
         if let x = a.isNull ? b.digits : a.digits, let y = b.isNull ? a.digits : b.digits {
             result.digits = SQLOperand.Digits(whole: max(x.whole, y.whole), scale: max(x.scale, y.scale))
         }
