@@ -92,6 +92,8 @@ public enum CompiledNode: Sendable {
     case expression(Expression, slot: Int)
     /// A table.
     case table(CompiledTable)
+    /// Decisions of a DMN model.
+    case dmn(CompiledDMNNode)
 }
 
 /// A feature that some expression uses, and the slot it fills.
@@ -284,9 +286,34 @@ public struct DecisionCompiler {
                 if let expression { compiled.append((item.name, .expression(expression, slot: slot))) }
             case .table(let table):
                 if let node = compileTable(item.name, table, place) { compiled.append((item.name, .table(node))) }
+            case .dmn(let spec):
+                // A decision that is a model as a whole has it beside its nodes.
+                let place = item.name == "dmn" && index == self.spec.nodes.count - 1 ? "\(pointer)/dmn" : "\(place)/dmn"
+                if let node = compileDMN(spec, place) { compiled.append((item.name, .dmn(node))) }
             }
         }
         return compiled
+    }
+
+    private mutating func compileDMN(_ spec: DMNNodeSpec, _ place: String) -> CompiledDMNNode? {
+        guard let (model, decisions) = spec.compile(zones: zones, at: place, problems) else { return nil }
+        let selection = model.selection(decisions)
+        let environment = Environment(names, zones: zones)
+        var bindings: [Expression] = []
+        for position in selection.inputs {
+            let input = model.inputs[position]
+            let source = spec.inputs[input.qualifiedName] ?? spec.inputs[input.name] ?? input.qualifiedName
+            let pointer = place + JSONPointer(tokens: ["inputs", input.qualifiedName]).text
+            guard let binding = expression(source, environment, pointer) else { continue }
+            check(binding.resultType, against: input.type, pointer)
+            bindings.append(binding)
+        }
+        let slots = decisions.map { index in
+            let decision = model.decisions[index]
+            return declare(decision.qualifiedName, decision.type, nullable: true, "\(place)/decisions")
+        }
+        guard bindings.count == selection.inputs.count else { return nil }
+        return CompiledDMNNode(model: model, selection: selection, bindings: bindings, slots: slots)
     }
 
     private func expression(_ source: String, _ environment: Environment, _ place: String) -> Expression? {
@@ -401,6 +428,7 @@ public struct DecisionCompiler {
                 }
             case .expression(let expression, _): used.formUnion(expression.usedSlots)
             case .table(let table): used.formUnion(table.usedSlots)
+            case .dmn(let node): used.formUnion(node.usedSlots)
             }
         }
         return used

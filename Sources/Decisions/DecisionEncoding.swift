@@ -128,9 +128,22 @@ public enum DecisionEncoding {
         writer.beginArray()
         for rule in result.matched {
             writer.beginObject()
-            writer.members(decision.names.rule(rule))
+            if let members = decision.names.rule(rule) {
+                writer.members(members)
+            } else {
+                writer.key("table")
+                writer.string(rule.table)
+                writer.key("rule")
+                writer.integer(Int64(rule.rule))
+                writer.key("rule_id")
+                writer.string(rule.ruleID)
+            }
             writer.key("inputs")
             writer.beginObject()
+            for (name, value) in rule.inputs {
+                writer.key(name)
+                if masking.contains(name) { writer.null() } else { write(value, to: &writer) }
+            }
             if case .table(let table) = decision.nodes[rule.node].node,
                 let values = result.tableInputs.first(where: { $0.node == rule.node })?.values
             {
@@ -158,6 +171,10 @@ public enum DecisionEncoding {
             writer.string(warning.code)
             writer.key("subject")
             writer.string(warning.subject)
+            if let reason = warning.reason {
+                writer.key("reason")
+                writer.string(reason)
+            }
             writer.endObject()
         }
         writer.endArray()

@@ -99,8 +99,10 @@ public struct MatchedRule: Sendable {
     public let ruleID: String
     /// The reason code it gives, if any.
     public let reason: String?
-    /// Index of the table among the decision's nodes.
+    /// Index of the table, or of the DMN model that it stands in, among the decision's nodes.
     let node: Int
+    /// Of a table in a DMN model: what its input columns were, by name.
+    var inputs: [(name: String, value: Value)] = []
 }
 
 /// Memory that one thread reuses from decision to decision.
@@ -109,11 +111,30 @@ public struct DecisionScratch {
     var row: [Double] = []
     /// Working memory of each model this thread has run; models go with their snapshot, so the list stays short.
     var predictions: [ObjectIdentifier: Prediction] = [:]
+    /// Why nodes of this decision are null, by name: outputs that depend on them tell it.
+    var nulls: [String: String] = [:]
 
     static let predictionsMax = 64
 
     /// Empty scratch memory.
     public init() {}
+}
+
+/// Something that the caller should know of an answer.
+public struct DecisionWarning: Sendable, Equatable {
+    /// Stable code.
+    public let code: String
+    /// What it is about: a view, a feature, a node, an output.
+    public let subject: String
+    /// Why a value is null: the first reason that FEEL gave, as `code: what`; nil where there is none.
+    public let reason: String?
+
+    /// Makes a warning.
+    public init(_ code: String, _ subject: String, reason: String? = nil) {
+        self.code = code
+        self.subject = subject
+        self.reason = reason
+    }
 }
 
 /// The answer of a decision before it is written out.
@@ -132,8 +153,8 @@ public struct DecisionResult: Sendable {
     public var matched: [MatchedRule] = []
     /// Inputs of each table as evaluated, with the table's index among the nodes.
     public var tableInputs: [(node: Int, values: [Value])] = []
-    /// Things the caller should know: (code, what it is about).
-    public var warnings: [(code: String, subject: String)] = []
+    /// Things the caller should know.
+    public var warnings: [DecisionWarning] = []
 }
 
 extension CompiledDecision {
@@ -144,10 +165,11 @@ extension CompiledDecision {
     ///   - features: for every feature use, the view's values in its order; an empty list reads as all null.
     ///   - models: the state of a model by name.
     ///   - steps: decides which steps of model nodes may answer.
+    ///   - now: the call's `as_of`, for `now()` and `today()` [microseconds since the Unix epoch].
     ///   - scratch: this thread's memory.
     /// - Returns: the result. Never fails: what cannot be computed is null, with a warning.
     public func evaluate<Steps: StepSource>(
-        inputs: [Value], features: [[FeatureValue]], models: (String) -> ModelState, steps: inout Steps,
+        inputs: [Value], features: [[FeatureValue]], models: (String) -> ModelState, steps: inout Steps, now: Int64,
         scratch: inout DecisionScratch
     ) -> DecisionResult {
         precondition(inputs.count == spec.inputs.count, "one value per declared input")
@@ -160,19 +182,24 @@ extension CompiledDecision {
                 let score = score(item.name, plans, slot, features, models, &steps, &scratch, &result)
                 scratch.slots[slot] = score.map(Value.number) ?? .null
             case .expression(let expression, let slot):
-                scratch.slots[slot] = expression.evaluate(scratch.slots)
+                let value = expression.evaluate(scratch.slots, now: now)
+                if value.isNull { scratch.nulls[item.name] = reason(expression, now, scratch) }
+                scratch.slots[slot] = value
             case .table(let table):
-                run(table, named: item.name, at: index, &scratch, &result)
+                run(table, named: item.name, at: index, now, &scratch, &result)
+            case .dmn(let node):
+                run(node, at: index, now, &scratch, &result)
             }
         }
         for (index, expression) in outputs.enumerated() {
-            result.outputs.append(output(expression, spec.outputs[index], scratch.slots, &result))
+            result.outputs.append(output(expression, spec.outputs[index], now, scratch, &result))
         }
         if let scoreSlot, case .number(let score) = scratch.slots[scoreSlot] { result.score = score }
         return result
     }
 
     private func fillSlots(_ inputs: [Value], _ features: [[FeatureValue]], _ scratch: inout DecisionScratch) {
+        if !scratch.nulls.isEmpty { scratch.nulls.removeAll(keepingCapacity: true) }
         scratch.slots.removeAll(keepingCapacity: true)
         scratch.slots.append(contentsOf: inputs)
         while scratch.slots.count < slotCount { scratch.slots.append(.null) }
@@ -185,7 +212,7 @@ extension CompiledDecision {
     private func warn(_ inputs: [Value], _ features: [[FeatureValue]], _ result: inout DecisionResult) {
         for (use, feature) in spec.features.enumerated() where entityInputs[use].contains(where: { inputs[$0].isNull })
         {
-            result.warnings.append(("entity_missing", feature.view))
+            result.warnings.append(DecisionWarning("entity_missing", feature.view))
         }
         for (use, values) in features.enumerated() {
             for (index, value) in values.enumerated() {
@@ -193,7 +220,8 @@ extension CompiledDecision {
                 switch reason {
                 case .windowTruncated, .overflow, .featureUnavailable, .expired:
                     let view = views[use]
-                    result.warnings.append((reason.rawValue, "\(view.name).\(view.interface.features[index].name)"))
+                    result.warnings.append(
+                        DecisionWarning(reason.rawValue, "\(view.name).\(view.interface.features[index].name)"))
                 default: break
                 }
             }
@@ -239,7 +267,7 @@ extension CompiledDecision {
             }
             firstCause = firstCause ?? cause
         }
-        result.warnings.append(("no_score", node))
+        result.warnings.append(DecisionWarning("no_score", node))
         return nil
     }
 
@@ -285,10 +313,10 @@ extension CompiledDecision {
     }
 
     private func run(
-        _ table: CompiledTable, named name: String, at index: Int, _ scratch: inout DecisionScratch,
+        _ table: CompiledTable, named name: String, at index: Int, _ now: Int64, _ scratch: inout DecisionScratch,
         _ result: inout DecisionResult
     ) {
-        let found = table.table.evaluate(scratch.slots)
+        let found = table.table.evaluate(scratch.slots, now: now)
         for rule in found.matchedRules {
             result.matched.append(
                 MatchedRule(
@@ -298,11 +326,11 @@ extension CompiledDecision {
         result.tableInputs.append((index, found.inputs))
         switch found.outcome {
         case .conflict:
-            result.warnings.append(("table_conflict", name))
+            result.warnings.append(DecisionWarning("table_conflict", name))
         case .invalidInput(let column):
-            result.warnings.append(("table_input_not_allowed", "\(name).\(table.inputNames[column])"))
+            result.warnings.append(DecisionWarning("table_input_not_allowed", "\(name).\(table.inputNames[column])"))
         case .noMatch(let values):
-            if table.listSlot == nil { result.warnings.append(("no_rule_matched", name)) }
+            if table.listSlot == nil { result.warnings.append(DecisionWarning("no_rule_matched", name)) }
             store(values, table, &scratch)
         case .matched(let rows):
             if let slot = table.listSlot {
@@ -320,21 +348,68 @@ extension CompiledDecision {
         for (slot, value) in zip(table.outputSlots, row) { scratch.slots[slot] = value }
     }
 
+    private func run(
+        _ node: CompiledDMNNode, at index: Int, _ now: Int64, _ scratch: inout DecisionScratch,
+        _ result: inout DecisionResult
+    ) {
+        let found = node.evaluate(scratch.slots, now: now)
+        for trace in found.tables {
+            let spec = trace.table.spec
+            let inputs = zip(spec.inputs, trace.result.inputs).map { (name: $0.name, value: $1) }
+            for rule in trace.result.matchedRules {
+                let text = spec.rules[rule - 1]
+                result.matched.append(
+                    MatchedRule(
+                        table: trace.name, rule: rule, ruleID: text.id ?? "\(rule)",
+                        reason: text.annotation.flatMap { names.reasonText($0) == nil ? nil : $0 }, node: index,
+                        inputs: inputs))
+            }
+            switch trace.result.outcome {
+            case .conflict: result.warnings.append(DecisionWarning("table_conflict", trace.name))
+            case .invalidInput(let column):
+                result.warnings.append(
+                    DecisionWarning("table_input_not_allowed", "\(trace.name).\(spec.inputs[column].name)"))
+            case .noMatch where spec.hitPolicy.isSingleHit:
+                result.warnings.append(DecisionWarning("no_rule_matched", trace.name))
+            case .matched, .aggregated, .noMatch: break
+            }
+        }
+        for (value, position) in zip(found.values, node.slots.indices) {
+            scratch.slots[node.slots[position]] = value
+            guard value.isNull else { continue }
+            let why = found.decisions.last { $0.name == node.names[position] }?.reasons.first ?? found.reasons.first
+            scratch.nulls[node.names[position]] = why.map(Self.text)
+        }
+    }
+
+    private static func text(_ reason: NullReason) -> String { "\(reason.code.rawValue): \(reason.message)" }
+
+    /// Why an expression is null: the first reason that FEEL gives, or that of the node whose null it read.
+    private func reason(_ expression: Expression, _ now: Int64, _ scratch: DecisionScratch) -> String? {
+        var reasons: [NullReason] = []
+        _ = expression.evaluate(scratch.slots, now: now, reasons: &reasons)
+        guard let first = reasons.first else { return nil }
+        if first.code == .missing, let cause = scratch.nulls[first.message] { return cause }
+        return Self.text(first)
+    }
+
     /// Evaluates one output; a value outside its declared type or list is null with a warning, never passed on.
     private func output(
-        _ expression: Expression, _ spec: OutputSpec, _ slots: [Value], _ result: inout DecisionResult
+        _ expression: Expression, _ spec: OutputSpec, _ now: Int64, _ scratch: DecisionScratch,
+        _ result: inout DecisionResult
     ) -> Value {
-        let value = expression.evaluate(slots)
+        let value = expression.evaluate(scratch.slots, now: now)
         if case .null = value {
-            result.warnings.append(("output_null", spec.name))
+            result.warnings.append(
+                DecisionWarning("output_null", spec.name, reason: reason(expression, now, scratch)))
             return value
         }
         if !value.conforms(to: spec.type) {
-            result.warnings.append(("output_type_mismatch", spec.name))
+            result.warnings.append(DecisionWarning("output_type_mismatch", spec.name))
             return .null
         }
         if let allowed = spec.values, case .string(let text) = value, !allowed.contains(text) {
-            result.warnings.append(("output_not_allowed", spec.name))
+            result.warnings.append(DecisionWarning("output_not_allowed", spec.name))
             return .null
         }
         return value

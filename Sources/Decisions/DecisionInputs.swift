@@ -25,6 +25,19 @@ extension Value {
         case (.string(let text), .dateTime):
             guard let moment = DateTime(text, zones: .utcOnly) else { return nil }
             self = .dateTime(moment)
+        case (.string(let text), .daysTimeDuration):
+            guard let duration = Value(duration: text), case .daysTimeDuration = duration else { return nil }
+            self = duration
+        case (.string(let text), .yearsMonthsDuration):
+            guard let duration = Value(duration: text), case .yearsMonthsDuration = duration else { return nil }
+            self = duration
+        case (.object(let members), .context(let fields)):
+            var entries: [(String, Value)] = []
+            for member in members {
+                guard let value = Value(member.value, as: fields[member.key] ?? .any) else { return nil }
+                entries.append((member.key, value))
+            }
+            self = .context(Context(entries))
         case (.array(let items), .list(let element)):
             var values: [Value] = []
             for item in items {
@@ -134,7 +147,7 @@ extension DecisionSpec {
     /// Table inputs, as written, that show any of these decision inputs, also through expression nodes.
     public func tableInputs(reading names: Set<String>) -> Set<String> {
         // Every name that an expression may hold; under the DMN profile what is missing here compiles as null.
-        let known = inputs.map(\.name) + nodes.map(\.name)
+        let known = inputs.map(\.name) + nodes.flatMap { $0.node.names($0.name) }
         let environment = Environment(known.map { TypedName(name: $0, type: .any, isNullable: true) })
         var hidden = names
         var found: Set<String> = []
@@ -147,6 +160,17 @@ extension DecisionSpec {
             case .expression(let source, _): if shows(source, hidden) { hidden.insert(item.name) }
             case .table(let table):
                 for column in table.inputs where shows(column.expression, hidden) { found.insert(column.expression) }
+            case .dmn(let node):
+                // What a model makes of an input is not followed into it: all its tables may show it.
+                let read = Set(node.inputs.values)
+                let isHidden =
+                    read.contains { shows($0, hidden) }
+                    || hidden.contains { name in node.inputNames.contains(name) && node.inputs[name] == nil }
+                guard isHidden else { continue }
+                for model in [node.model] + node.imports {
+                    for table in model.tables { found.formUnion(table.inputs.map(\.name)) }
+                }
+                hidden.formUnion(node.decisions)
             case .model: break
             }
         }

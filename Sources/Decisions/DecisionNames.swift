@@ -26,11 +26,13 @@ struct DecisionNames: Sendable {
     /// By node and column; empty for nodes that are no tables.
     let tableInputs: [[EncodedKey]]
     private let rules: [[Rule]]
+    private let reasonTexts: [String: String]
 
     init(
         name: String, version: Int, tzdata: String?, spec: DecisionSpec, nodes: [(name: String, node: CompiledNode)],
         views: [(name: String, interface: ViewInterface)], reasonTexts: [String: String]
     ) {
+        self.reasonTexts = reasonTexts
         decision = EncodedMembers { writer in
             writer.key("decision")
             writer.string(name)
@@ -75,24 +77,38 @@ struct DecisionNames: Sendable {
             writer.key("rule_id")
             writer.string(table.ruleIDs[index])
         }
-        guard let code = table.reasons[index] else { return Rule(members: members, reason: nil) }
+        let reason = table.reasons[index].map { self.reason($0, texts[$0] ?? "", table: name, rule: index + 1) }
+        return Rule(members: members, reason: reason)
+    }
+
+    private static func reason(_ code: String, _ text: String, table: String, rule: Int) -> [UInt8] {
         var writer = JSONWriter(capacity: 128)
         writer.beginObject()
         writer.key("code")
         writer.string(code)
         writer.key("text")
-        writer.string(texts[code] ?? "")
+        writer.string(text)
         writer.key("table")
-        writer.string(name)
+        writer.string(table)
         writer.key("rule")
-        writer.integer(index + 1)
+        writer.integer(rule)
         writer.endObject()
-        return Rule(members: members, reason: writer.finish())
+        return writer.finish()
     }
 
-    /// What a matched rule's entry in the trace begins with.
-    func rule(_ matched: MatchedRule) -> EncodedMembers { rules[matched.node][matched.rule - 1].members }
+    /// What a matched rule's entry in the trace begins with; nil for a rule of a DMN model's table.
+    func rule(_ matched: MatchedRule) -> EncodedMembers? {
+        rules[matched.node].isEmpty ? nil : rules[matched.node][matched.rule - 1].members
+    }
 
     /// The reason that a matched rule gives, if any.
-    func reason(of matched: MatchedRule) -> [UInt8]? { rules[matched.node][matched.rule - 1].reason }
+    func reason(of matched: MatchedRule) -> [UInt8]? {
+        if !rules[matched.node].isEmpty { return rules[matched.node][matched.rule - 1].reason }
+        return matched.reason.map {
+            Self.reason($0, reasonTexts[$0] ?? "", table: matched.table, rule: matched.rule)
+        }
+    }
+
+    /// The text of a reason code; nil for a code that the decision does not declare.
+    func reasonText(_ code: String) -> String? { reasonTexts[code] }
 }

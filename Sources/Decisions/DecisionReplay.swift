@@ -73,6 +73,8 @@ public struct RecordedDecision: Sendable {
     public let views: [String: Int]
     /// Steps as they went.
     public let steps: [StepRecord]
+    /// The call's `as_of` [microseconds since the Unix epoch].
+    public let asOfMicros: Int64
     /// The `inputs` object as stored.
     public let inputs: JSONTree
     /// The `features` object as stored.
@@ -90,8 +92,9 @@ public struct RecordedDecision: Sendable {
     public init?(_ record: JSONValue) {
         guard let decision = record["decision"]?.string, let version = record["version"]?.int64,
             let inputs = record["inputs"], let features = record["features"], let result = record["result"],
-            let steps = record["steps"]
+            let steps = record["steps"], let asOf = record["as_of"]?.string.flatMap({ Timestamp.parse($0) })
         else { return nil }
+        asOfMicros = asOf
         self.decision = decision
         self.version = Int(version)
         self.inputs = inputs.tree()

@@ -68,6 +68,8 @@ public enum NodeSpec: Sendable {
     case expression(source: String, type: FEELType)
     /// A decision table; `reasons[rule]` is the rule's reason code.
     case table(TableSpec)
+    /// Decisions of a DMN model.
+    case dmn(DMNNodeSpec)
 }
 
 /// A decision table as declared.
@@ -138,7 +140,9 @@ public struct DecisionSpec: Sendable {
     public static func parse(_ tree: JSONTree, at pointer: String, _ problems: ProblemList) -> DecisionSpec? {
         let before = problems.problems.count
         let reader = TreeReader(tree, at: pointer, problems)
-        let inputs = reader.objects("inputs", required: true, Self.input)
+        let dmn = reader.object("dmn") { DMNNodeSpec.parse($0) } ?? nil
+        let isDMN = reader.value("dmn") != nil
+        var inputs = reader.objects("inputs", required: !isDMN, Self.input)
         let entity = reader.string("entity")
         let entityInput = entity.flatMap { name in inputs.firstIndex { $0.name == name } }
         if entity != nil && entityInput == nil {
@@ -147,8 +151,16 @@ public struct DecisionSpec: Sendable {
         let features = reader.objects("features") { use -> FeatureUse? in
             Self.featureUse(use, inputs, entity)
         }
-        let nodes = reader.objects("nodes") { Self.node($0, problems) }
-        let outputs = reader.objects("outputs", required: true, Self.output)
+        var nodes = reader.objects("nodes") { Self.node($0, problems) }
+        var outputs = reader.objects("outputs", required: !isDMN, Self.output)
+        if let dmn {
+            let declared = Set(inputs.map(\.name) + nodes.compactMap { $0?.name })
+            if let derived = derived(from: dmn, declared: declared, at: reader.path("dmn"), problems) {
+                inputs += derived.inputs
+                if outputs.isEmpty { outputs = derived.outputs }
+            }
+            nodes.append(("dmn", .dmn(dmn)))
+        }
         let score = reader.string("score")
         var givesReasons = false
         var reasonTexts: [(code: String, text: String)] = []
@@ -225,7 +237,7 @@ public struct DecisionSpec: Sendable {
                 problems.add(place + "/minimum", "out_of_range", "the minimum is above the maximum")
             }
             switch input.type {
-            case .daysTimeDuration, .yearsMonthsDuration, .range, .function:
+            case .range, .function:
                 problems.add(place + "/type", "unknown_type", "values of this type cannot be sent as JSON")
             default: break
             }
@@ -271,7 +283,7 @@ public struct DecisionSpec: Sendable {
         guard let type = FEELType(declared: text) else {
             reader.problems.add(
                 reader.path("type"), "unknown_type",
-                "one of string, number, boolean, date, time, date and time, list<T>")
+                "one of string, number, boolean, date, time, date and time, the two durations, list<T>")
             return .any
         }
         return type
@@ -287,15 +299,17 @@ public struct DecisionSpec: Sendable {
             return steps.compactMap { $0 }
         }
         let table = reader.object("table") { Self.table($0, problems) }
+        let dmn = reader.object("dmn") { DMNNodeSpec.parse($0) }
         let source = reader.string("expression")
         let type = source == nil ? FEELType.any : typeField(reader)
         guard let name else { return nil }
-        switch (steps, table, source) {
-        case (let steps?, nil, nil): return (name, .model(steps: steps))
-        case (nil, let table?, nil): return (name, .table(table))
-        case (nil, nil, let source?): return (name, .expression(source: source, type: type))
+        switch (steps, table, dmn, source) {
+        case (let steps?, nil, nil, nil): return (name, .model(steps: steps))
+        case (nil, let table?, nil, nil): return (name, .table(table))
+        case (nil, nil, let dmn?, nil): return dmn.map { (name, .dmn($0)) }
+        case (nil, nil, nil, let source?): return (name, .expression(source: source, type: type))
         default:
-            problems.add(reader.pointer, "one_of", "a node has exactly one of model, table, expression")
+            problems.add(reader.pointer, "one_of", "a node has exactly one of model, table, dmn, expression")
             return nil
         }
     }

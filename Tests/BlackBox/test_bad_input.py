@@ -20,6 +20,7 @@ DOCUMENT = {
         "savings": "A61", "employment_since": "A73", "age_years": 40}},
     "/v1/decide/retention-offer": {"inputs": {"customer": "c1"}},
     "/v1/measures/query": {"measures": ["revenue"]},
+    "/v1/feel/evaluate": {"expression": "amount > 10", "context": {"amount": 12}},
     "/v1/definitions/apply": {"definitions": [], "dry_run": True},
     "/v1/keys": {"name": "a-key", "roles": ["nobody"]},
     "/v1/decision-records/{record}/replay": {},

@@ -55,6 +55,7 @@ OPERATIONS = {
     "listKPIs": (("GET", "/v1/kpis"), {"operator", "analyst"}),
     "getKPI": (("GET", "/v1/kpis/revenue_per_day"), {"operator", "analyst"}),
     "queryMeasures": (("POST", "/v1/measures/query", {"json": {"measures": ["revenue"]}}), {"analyst"}),
+    "evaluateFEEL": (("POST", "/v1/feel/evaluate", {"json": {"expression": "1 + 1"}}), {"analyst", "steward"}),
     "listQuality": (("GET", "/v1/quality"), {"operator", "analyst", "steward"}),
     "getQuality": (("GET", "/v1/quality/retail_events"), {"operator", "analyst", "steward"}),
     "listDefinitions": (("GET", "/v1/definitions"), {"operator", "analyst", "steward", "auditor"}),

@@ -42,9 +42,9 @@ import Testing
         let sparse: [Value] = [.string("c1"), .number(1), .null]
         _ = decision.evaluate(
             inputs: [.string("c1"), .number(11), .string("web")], features: Self.features, models: { _ in model },
-            steps: &steps, scratch: &scratch)
+            steps: &steps, now: 0, scratch: &scratch)
         let again = decision.evaluate(
-            inputs: sparse, features: [[]], models: { _ in model }, steps: &steps, scratch: &scratch)
+            inputs: sparse, features: [[]], models: { _ in model }, steps: &steps, now: 0, scratch: &scratch)
         #expect(again.outputs == decision.run(sparse, features: [[]], model: model).outputs)
         #expect(again.outputs[3] == .null)
         // A missing count is 3.

@@ -32,7 +32,8 @@ import Testing
         var live = LiveSteps(clock: TestClock(clock), deadlineNanoseconds: deadline)
         var scratch = DecisionScratch()
         return try decision(steps).evaluate(
-            inputs: inputs, features: [], models: { $0 == "first" ? first : second }, steps: &live, scratch: &scratch)
+            inputs: inputs, features: [], models: { $0 == "first" ? first : second }, steps: &live, now: 0,
+            scratch: &scratch)
     }
 
     static func ready(_ name: String, _ text: String = Fixture.linear) throws -> ModelState {
@@ -127,6 +128,7 @@ import Testing
         let second = try Self.ready("second")
         let result = try Self.decision(Self.twoAndConstant).evaluate(
             inputs: [.number(1), .number(2)], features: [], models: { $0 == "first" ? first : second }, steps: &steps,
+            now: 0,
             scratch: &scratch)
         #expect(result.steps == recorded)
         #expect(result.fallback?.cause == "model_timeout" && result.fallback?.used == "second@9")

@@ -54,7 +54,7 @@ import Testing
         var steps = LiveSteps(clock: TestClock(clock), deadlineNanoseconds: 50_000_000)
         var scratch = DecisionScratch()
         let result = decision.evaluate(
-            inputs: inputs, features: features, models: { _ in model }, steps: &steps, scratch: &scratch)
+            inputs: inputs, features: features, models: { _ in model }, steps: &steps, now: 0, scratch: &scratch)
         let inputBytes = Array(Fixture.json { DecisionEncoding.inputs(decision, inputs, to: &$0) }.utf8)
         let featureBytes = Array(Fixture.json { DecisionEncoding.features(decision, features, to: &$0) }.utf8)
         var writer = JSONWriter()
@@ -86,7 +86,7 @@ import Testing
         var steps = RecordedSteps(recorded.steps)
         var scratch = DecisionScratch()
         let result = decision.evaluate(
-            inputs: inputs, features: recorded.featureValues(decision), models: { _ in model }, steps: &steps,
+            inputs: inputs, features: recorded.featureValues(decision), models: { _ in model }, steps: &steps, now: 0,
             scratch: &scratch)
         let again = bytes(decision, result, recorded.inputBytes, recorded.featureBytes)
         return (String(decoding: recorded.resultBytes, as: UTF8.self), String(decoding: again, as: UTF8.self))

@@ -175,7 +175,8 @@ extension CompiledDecision {
     ) -> DecisionResult {
         var steps = UntimedSteps()
         var scratch = DecisionScratch()
-        return evaluate(inputs: inputs, features: features, models: { _ in model }, steps: &steps, scratch: &scratch)
+        return evaluate(
+            inputs: inputs, features: features, models: { _ in model }, steps: &steps, now: 0, scratch: &scratch)
     }
 
     /// Reads inputs given as JSON text.

@@ -330,7 +330,7 @@ struct BoxCompiler {
         for input in table.inputs {
             inputs.append(
                 DecisionTableSpec.Input(
-                    name: input.label ?? input.expression.text, expression: input.expression.text,
+                    name: input.name, expression: input.expression.text,
                     type: self.type(input.typeRef, input.expression.location).type,
                     allowedValues: input.allowedValues?.given))
         }

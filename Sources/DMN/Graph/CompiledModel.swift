@@ -54,7 +54,7 @@ public final class CompiledModel: Sendable {
 
     let nodes: [GraphNode]
     /// By decision, in the order of `decisions`.
-    private let plans: [Plan]
+    let plans: [Plan]
 
     /// Compiles a model.
     /// - Parameters:
@@ -138,21 +138,10 @@ public final class CompiledModel: Sendable {
     public func evaluate(
         decision: Int, inputs values: [Value], now: Int64? = nil, trace: TraceDetail = .none
     ) -> DecisionResult {
-        let plan = plans[decision]
-        let sink: TraceSink? = trace == .none ? nil : TraceSink(trace)
-        var call = Call(now: now, collectsReasons: true, observer: sink)
-        var memory = Array(repeating: Value.null, count: plan.memory)
-        for (input, value) in zip(inputs, values) where input.node < plan.memory {
-            memory[input.node] = nodes[input.node].type.coerce(value, &call, input.name)
-        }
-        var steps: [DecisionTrace] = []
-        plan.run(&memory, &call) { node, value, reasons in
-            guard sink != nil else { return }
-            steps.append(DecisionTrace(name: node.qualifiedName, value: value, reasons: Array(reasons)))
-        }
+        let found = run(plans[decision], values, now, trace)
         return DecisionResult(
-            value: memory[decisions[decision].node], reasons: call.reasons, decisions: steps,
-            tables: sink?.tables ?? [])
+            value: found.memory[decisions[decision].node], reasons: found.reasons, decisions: found.decisions,
+            tables: found.tables)
     }
 
     /// Evaluates a decision service with inputs by name: of one output decision its value, of several a context by

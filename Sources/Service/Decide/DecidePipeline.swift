@@ -97,7 +97,7 @@ final class DecidePipeline: Sendable {
         var steps = LiveSteps(clock: LoopClock(), deadlineNanoseconds: options.deadlineNanoseconds)
         let result = decision.evaluate(
             inputs: inputs, features: features, models: { snapshot.models[$0] ?? .withdrawn }, steps: &steps,
-            scratch: &workspace.scratch)
+            now: options.asOfMicros, scratch: &workspace.scratch)
         let id = RecordID(micros: now, random: (Randomness.word(), Randomness.word()))
         let entity = decision.spec.entityInput.flatMap { inputs[$0].string } ?? ""
         let facts = RecordFacts(

@@ -85,7 +85,8 @@ final class Replayer: Sendable {
         var scratch = DecisionScratch()
         let result = compiled.decision.evaluate(
             inputs: inputs, features: record.featureValues(compiled.decision),
-            models: { compiled.models[$0] ?? .withdrawn }, steps: &steps, scratch: &scratch)
+            models: { compiled.models[$0] ?? .withdrawn }, steps: &steps, now: record.asOfMicros,
+            scratch: &scratch)
         let evidence = record.inputBytes.withUnsafeBytes { inputs in
             record.featureBytes.withUnsafeBytes { DecisionEncoding.evidence(inputs: inputs, features: $0) }
         }

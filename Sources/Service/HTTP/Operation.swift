@@ -15,6 +15,7 @@ enum Operation: String, Sendable, CaseIterable {
     case postHistoricalFeatures, verifyFeatures
     case listTrainingSets, getTrainingSet, deleteTrainingSet, getTrainingSetData
     case listJobs, getJob, cancelJob
+    case evaluateFEEL
     case getUsage
 
     /// Method and path template, as in `openapi.yaml`.
@@ -63,6 +64,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .listJobs: (.get, "/v1/jobs")
         case .getJob: (.get, "/v1/jobs/{id}")
         case .cancelJob: (.delete, "/v1/jobs/{id}")
+        case .evaluateFEEL: (.post, "/v1/feel/evaluate")
         case .getUsage: (.get, "/v1/usage")
         }
     }
@@ -96,6 +98,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .deleteTrainingSet: "training_sets.delete"
         case .listJobs, .getJob: "jobs.read"
         case .cancelJob: "jobs.cancel"
+        case .evaluateFEEL: "feel.evaluate"
         case .getUsage: "usage.read"
         }
     }
@@ -118,7 +121,8 @@ enum Operation: String, Sendable, CaseIterable {
         case .listAccessLog, .evaluateAccess, .evaluateAccessBatch: "access"
         case .listTrainingSets, .getTrainingSet, .deleteTrainingSet, .getTrainingSetData: "training_set"
         case .listJobs, .getJob, .cancelJob: "job"
-        case .getHealth, .getReadiness, .getMetrics, .getOpenAPI, .getAuthzenConfiguration, .getUsage, .listSources:
+        case .getHealth, .getReadiness, .getMetrics, .getOpenAPI, .getAuthzenConfiguration, .getUsage, .listSources,
+            .evaluateFEEL:
             "service"
         }
     }

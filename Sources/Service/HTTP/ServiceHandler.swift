@@ -276,6 +276,7 @@ final class ServiceHandler: HTTPHandler {
         case .listTrainingSets, .getTrainingSet, .deleteTrainingSet, .getTrainingSetData:
             try trainingSets(request, route, responder)
         case .listJobs, .getJob, .cancelJob: try jobs(request, route, responder)
+        case .evaluateFEEL: try evaluateFEEL(request, responder)
         }
     }
 }

@@ -1,0 +1,133 @@
+"""Decisions that are DMN files, and the endpoint and commands with which rules are tried."""
+import json
+import subprocess
+
+import daemon as daemons
+
+DELIVERY = daemons.REPOSITORY / "deploy" / "demo" / "definitions" / "decisions" / "delivery.dmn"
+
+
+def decide(daemon, name, **inputs):
+    answer = daemon.admin.post(f"/v1/decide/{name}", json={"inputs": inputs})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_dmn_file_decides_with_its_rules_and_reasons(daemon):
+    answer = decide(daemon, "delivery", **{"Order Amount": 500, "Weight": 40, "Is Urgent": True})
+    assert answer["outputs"] == {"Delivery Class": "freight", "Delivery Fee": 41}
+    assert answer["matched_rules"] == [
+        {"table": "Delivery Class", "rule": 1, "rule_id": "heavy", "inputs": {"Weight": 40, "Urgent": True}}]
+    assert [(reason["code"], reason["rule"]) for reason in answer["reasons"]] == [("HEAVY", 1)]
+    assert answer["warnings"] == []
+    free = decide(daemon, "delivery", **{"Order Amount": 100, "Weight": 2.5, "Is Urgent": False})
+    assert free["outputs"] == {"Delivery Class": "standard", "Delivery Fee": 0}
+
+
+def test_a_null_of_a_dmn_file_tells_why(daemon):
+    answer = decide(daemon, "delivery", **{"Order Amount": 10, "Is Urgent": True})
+    assert answer["outputs"] == {"Delivery Class": None, "Delivery Fee": None} or answer["outputs"]["Delivery Class"] is None
+    warnings = {(warning["code"], warning["subject"]) for warning in answer["warnings"]}
+    assert ("no_rule_matched", "Delivery Class") in warnings and ("output_null", "Delivery Class") in warnings
+
+
+def test_a_dmn_decision_replays_to_the_same_bytes(daemon):
+    answer = decide(daemon, "delivery", **{"Order Amount": 20, "Weight": 3, "Is Urgent": True})
+    again = daemon.admin.post(f"/v1/decision-records/{answer['id']}/replay", json={}).json()
+    assert again["identical"] is True
+    changed = daemon.admin.post(
+        f"/v1/decision-records/{answer['id']}/replay", json={"inputs": {"Weight": 31}}).json()
+    assert changed["identical"] is False
+    assert changed["replayed_result"]["outputs"]["Delivery Class"] == "freight"
+
+
+def apply(daemon, spec, name, **rest):
+    return daemon.admin.post("/v1/definitions/apply", json={
+        "definitions": [{"kind": "Decision", "name": name, "domain": "retail", "owner": "ann", "spec": spec}], **rest})
+
+
+def test_a_dmn_node_stands_beside_other_nodes(daemon):
+    spec = {
+        "inputs": [{"name": "grams", "type": "number"}, {"name": "urgent", "type": "boolean"}],
+        "nodes": [
+            {"name": "way", "dmn": {"model": DELIVERY.read_text(), "decisions": ["Delivery Class"],
+                                    "inputs": {"Weight": "grams / 1000", "Is Urgent": "urgent"}}},
+            {"name": "label", "type": "string", "expression": "upper case(Delivery Class)"}],
+        "outputs": [{"name": "label", "type": "string", "expression": "label"}]}
+    answer = apply(daemon, spec, "parcel")
+    assert answer.status_code == 200, answer.text
+    assert decide(daemon, "parcel", grams=900, urgent=True)["outputs"] == {"label": "EXPRESS"}
+
+
+def test_a_model_that_cannot_run_is_refused_with_its_place(daemon):
+    text = DELIVERY.read_text()
+    unknown = text.replace("<text>Weight</text>", "<text>Wait</text>")
+    answer = apply(daemon, {"dmn": {"model": unknown}}, "refused")
+    problem = answer.json()["errors"][0]
+    assert answer.status_code == 422 and problem["pointer"] == "/definitions/0/spec/dmn/model"
+    assert problem["code"] == "unknown_name" and "line 24" in problem["detail"]
+    broken = apply(daemon, {"dmn": {"model": text[:400]}}, "refused")
+    assert broken.status_code == 422 and "line" in broken.json()["errors"][0]["detail"]
+    bomb = '<!DOCTYPE x [<!ENTITY a "aaaa">]>' + text.split("?>", 1)[1]
+    refused = apply(daemon, {"dmn": {"model": bomb}}, "refused")
+    assert refused.status_code == 422, refused.text
+    java = text.replace("<encapsulatedLogic>", '<encapsulatedLogic kind="Java">')
+    assert apply(daemon, {"dmn": {"model": java}}, "refused").status_code == 422
+    missing = apply(daemon, {"dmn": {"model": text, "decisions": ["Nothing"]}}, "refused")
+    assert missing.status_code == 422 and missing.json()["errors"][0]["pointer"].endswith("/dmn/decisions/0")
+
+
+def test_classified_inputs_are_masked_in_the_traces_of_dmn_tables(daemon):
+    spec = {"inputs": [{"name": "Weight", "type": "number", "classification": "personal"}],
+            "dmn": {"model": DELIVERY.read_text(), "decisions": ["Delivery Class"]}}
+    assert apply(daemon, spec, "masked-delivery").status_code == 200
+    answer = daemon.session("crm").post("/v1/decide/masked-delivery", json={"inputs": {"Weight": 40, "Is Urgent": False}}).json()
+    assert answer["outputs"] == {"Delivery Class": "freight"}
+    assert answer["matched_rules"][0]["inputs"] == {"Weight": None, "Urgent": None}
+    shown = decide(daemon, "masked-delivery", **{"Weight": 40, "Is Urgent": False})
+    assert shown["matched_rules"][0]["inputs"]["Weight"] == 40
+
+
+def test_expressions_are_tried_with_their_trace(daemon):
+    answer = daemon.admin.post("/v1/feel/evaluate", json={
+        "expression": 'if amount > 1000 and country in ("DE", "FR") then "review" else "ok"',
+        "context": {"amount": 1200.50, "country": "DE", "unused": 1}, "as_of": "2026-01-31T00:00:00Z"}).json()
+    assert (answer["value"], answer["type"], answer["as_of"]) == ("review", "string", "2026-01-31T00:00:00.000Z")
+    assert [(name["name"], name["value"]) for name in answer["trace"]["names"]] == [("amount", 1200.5), ("country", "DE")]
+    exact = daemon.admin.post("/v1/feel/evaluate", json={"expression": "0.1 + 0.2"})
+    assert '"value":0.3,' in exact.text
+    today = daemon.admin.post("/v1/feel/evaluate", json={"expression": "today()", "as_of": "2026-01-31T00:00:00Z"})
+    assert today.json()["value"] == "2026-01-31"
+    null = daemon.admin.post("/v1/feel/evaluate", json={
+        "expression": 'number("12,x", ",", ".") + nothing.here', "context": {"nothing": {}}}).json()
+    assert null["value"] is None and null["trace"]["nulls"][0]["code"] in ("invalid_text", "missing")
+
+
+def test_expressions_that_cannot_run_are_refused_with_their_place(daemon):
+    for body, code in [
+        ({"expression": "1 +\n + )"}, "syntax"), ({"expression": "unknown > 1", "profile": "strict"}, "unknown_name"),
+    ]:
+        answer = daemon.admin.post("/v1/feel/evaluate", json=body)
+        problem = answer.json()["errors"][0]
+        assert answer.status_code == 422 and problem["pointer"] == "/expression" and "line" in problem["detail"]
+        assert problem["code"].startswith(code), problem
+    deep = daemon.admin.post("/v1/feel/evaluate", json={"expression": "(" * 5000 + "1" + ")" * 5000})
+    assert deep.status_code == 422
+    endless = daemon.admin.post("/v1/feel/evaluate", json={
+        "expression": "count(for a in 1..2000, b in 1..2000, c in 1..2000 return a)"}).json()
+    assert endless["value"] is None and endless["trace"]["nulls"][0]["code"] == "limit"
+
+
+def test_analysts_run_their_tests_from_the_command_line(tmp_path):
+    done = subprocess.run(
+        [daemons.binary(), "test", str(DELIVERY.parent), "--junit", str(tmp_path / "junit.xml")],
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip().splitlines()[-1] == "3 passed, 0 failed"
+    assert (tmp_path / "junit.xml").read_text().count("<testcase") == 3
+    (tmp_path / "context.json").write_text(json.dumps({"amount": 12}))
+    done = subprocess.run(
+        [daemons.binary(), "eval", "amount * 1.19", "--context", str(tmp_path / "context.json")],
+        capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.splitlines()[0] == "14.28"
+    assert subprocess.run([daemons.binary(), "eval", "1 +"], capture_output=True).returncode == 1
