@@ -75,7 +75,8 @@ struct MeasureDefinition: Sendable {
                 reader.path("decision"), "not_applicable", "only the streams of decisions and outcomes have decisions")
         }
         guard let schema = schemas(stream) else {
-            problems.add(reader.path("stream"), "unknown_stream", "decisions, outcomes, or the name of a stream contract")
+            problems.add(
+                reader.path("stream"), "unknown_stream", "decisions, outcomes, or the name of a stream contract")
             return nil
         }
         let compiler = ConditionCompiler(environment: schema.environment, problems: problems)

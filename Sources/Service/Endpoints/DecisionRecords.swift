@@ -46,7 +46,8 @@ extension ServiceHandler {
 
     /// The record, if this caller may act on it.
     func findPermitted(
-        _ id: RecordID, _ route: RequestRoute, _ connection: PostgresConnection?, until deadline: PostgresDeadline? = nil
+        _ id: RecordID, _ route: RequestRoute, _ connection: PostgresConnection?,
+        until deadline: PostgresDeadline? = nil
     ) throws(Problem) -> FoundRecord {
         let found: FoundRecord
         do throws(Problem) {

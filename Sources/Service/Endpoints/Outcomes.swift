@@ -89,7 +89,9 @@ extension ServiceHandler {
             return .known(try findPermitted(id, route, connection, until: deadline).decision)
         } catch {
             // Without a database there is nothing that could ever say more.
-            guard error.code == Problem.needsPostgres.code, service.configuration.databaseURL != nil else { throw error }
+            guard error.code == Problem.needsPostgres.code, service.configuration.databaseURL != nil else {
+                throw error
+            }
         }
         guard service.state.records.unresolvedBytes < ServiceLimits.unresolvedOutcomeBytesMax else {
             throw Problem(

@@ -106,11 +106,13 @@ struct OutcomeFrame: Sendable, Equatable {
         writer.integer(Int64(decision.version))
         writer.endObject()
         // The body is never empty: it has the outcome's own id.
-        let item = body.dropLast() + [UInt8(ascii: ",")] + writer.bytes.dropFirst()
-        try item.withUnsafeBytes { (bytes) throws(FrameError) in
-            guard let value = try? parser.parse(bytes) else { throw FrameError(what: "outcome body") }
+        let item = [UInt8](body.dropLast() + [UInt8(ascii: ",")] + writer.bytes.dropFirst())
+        let isRead = item.withUnsafeBytes { bytes in
+            guard let value = try? parser.parse(bytes) else { return false }
             fold(value)
+            return true
         }
+        if !isRead { throw FrameError(what: "outcome body") }
     }
 
     /// The key of the entry in quarantine, should the decision turn out unknown: the hash of the body, which has an id of

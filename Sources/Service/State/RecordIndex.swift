@@ -71,7 +71,9 @@ final class RecordIndex: Sendable {
     var unresolvedBytes: Int { state.withLock { $0.unresolvedBytes } }
 
     /// Memory of one, about.
-    private static func bytes(_ outcome: OutcomeFrame) -> Int { outcome.body.count + outcome.principal.utf8.count + 256 }
+    private static func bytes(_ outcome: OutcomeFrame) -> Int {
+        outcome.body.count + outcome.principal.utf8.count + 256
+    }
 
     /// Takes back what had been forgotten: a failover lost the commits. Positions are in order and before all others here.
     func restore(
