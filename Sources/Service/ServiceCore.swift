@@ -153,7 +153,7 @@ final class ServiceCore: Sendable {
             configuration: configuration, publisher: publisher, queries: queries, log: log, clock: clock)
         let shipper = Shipper(
             state: state, journal: journal, configuration: configuration, clock: clock, waits: waits,
-            spans: { spans.folds() },
+            spans: { spans.folds(from: $0) },
             observe: { Self.shipperTold($0, telemetry, clock, startup) })
         self.shipper = shipper
         memory = MemoryKeeper(
