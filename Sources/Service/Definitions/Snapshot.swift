@@ -83,6 +83,11 @@ final class ViewEntry: Sendable {
         return values
     }
 
+    /// What is served when the caller named no entity.
+    func withoutEntity(asOf: Int64) -> [FeatureValue] {
+        complete(Array(repeating: FeatureValue.null(.noEvent), count: view.featureCount), asOf: asOf)
+    }
+
     /// The same for a reader; counts in the statistics.
     func serve(_ stored: [FeatureValue], asOf: Int64, lastEventTime: Int64?) -> [FeatureValue] {
         let values = complete(stored, asOf: asOf)
