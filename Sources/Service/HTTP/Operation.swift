@@ -14,7 +14,7 @@ enum Operation: String, Sendable, CaseIterable {
     case listAccessLog, evaluateAccess, evaluateAccessBatch
     case postHistoricalFeatures, verifyFeatures
     case listTrainingSets, getTrainingSet, deleteTrainingSet, getTrainingSetData
-    case listJobs, getJob, cancelJob
+    case listJobs, getJob, cancelJob, retryJob
     case getUsage
 
     /// Method and path template, as in `openapi.yaml`.
@@ -63,6 +63,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .listJobs: (.get, "/v1/jobs")
         case .getJob: (.get, "/v1/jobs/{id}")
         case .cancelJob: (.delete, "/v1/jobs/{id}")
+        case .retryJob: (.post, "/v1/jobs/{id}/retry")
         case .getUsage: (.get, "/v1/usage")
         }
     }
@@ -96,6 +97,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .deleteTrainingSet: "training_sets.delete"
         case .listJobs, .getJob: "jobs.read"
         case .cancelJob: "jobs.cancel"
+        case .retryJob: "jobs.retry"
         case .getUsage: "usage.read"
         }
     }
@@ -117,7 +119,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .createKey, .listKeys, .revokeKey: "key"
         case .listAccessLog, .evaluateAccess, .evaluateAccessBatch: "access"
         case .listTrainingSets, .getTrainingSet, .deleteTrainingSet, .getTrainingSetData: "training_set"
-        case .listJobs, .getJob, .cancelJob: "job"
+        case .listJobs, .getJob, .cancelJob, .retryJob: "job"
         case .getHealth, .getReadiness, .getMetrics, .getOpenAPI, .getAuthzenConfiguration, .getUsage, .listSources:
             "service"
         }
@@ -127,8 +129,8 @@ enum Operation: String, Sendable, CaseIterable {
     var resourceParameter: String? {
         switch self {
         case .postDecision, .getDecisionHealth: "decision"
-        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .revokeKey, .getJob, .cancelJob, .getTrainingSet,
-            .deleteTrainingSet, .getTrainingSetData:
+        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .revokeKey, .getJob, .cancelJob, .retryJob,
+            .getTrainingSet, .deleteTrainingSet, .getTrainingSetData:
             "id"
         case .getFeatures, .getFeatureStatistics, .verifyFeatures: "view"
         case .getKPI: "name"
@@ -182,7 +184,7 @@ enum Operation: String, Sendable, CaseIterable {
     /// Whether the action may be permitted by what a DecisionRecord or a job says of itself.
     var isAboutOneRecord: Bool {
         switch self {
-        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .getJob, .cancelJob: true
+        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .getJob, .cancelJob, .retryJob: true
         default: false
         }
     }

@@ -275,7 +275,7 @@ final class ServiceHandler: HTTPHandler {
         case .postHistoricalFeatures: try postHistoricalFeatures(request, route, responder)
         case .listTrainingSets, .getTrainingSet, .deleteTrainingSet, .getTrainingSetData:
             try trainingSets(request, route, responder)
-        case .listJobs, .getJob, .cancelJob: try jobs(request, route, responder)
+        case .listJobs, .getJob, .cancelJob, .retryJob: try jobs(request, route, responder)
         }
     }
 }
