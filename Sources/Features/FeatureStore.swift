@@ -18,7 +18,7 @@ public final class FeatureStore: Sendable {
     /// Views that nobody uses any more, to be removed.
     private let released = Mutex<[Int]>([])
     /// Every event up to here was applied to its shard, or concerns no view.
-    private let appliedThrough = Atomic<Int64>(0)
+    let appliedThrough = Atomic<Int64>(0)
     private let shardHash: ShardHash
 
     /// A store with `shards` shards, a power of two; more shards mean less waiting between readers and the applier.
@@ -29,9 +29,9 @@ public final class FeatureStore: Sendable {
         self.shards = (0..<shards).map { _ in LockedShard() }
     }
 
-    func shard(of entity: String) -> LockedShard {
-        shards[shardHash.shard(of: entity, shards: shards.count)]
-    }
+    func shard(of entity: String) -> LockedShard { shards[number(of: entity)] }
+
+    func number(of entity: String) -> Int { shardHash.shard(of: entity, shards: shards.count) }
 
     // MARK: Views
 
@@ -151,8 +151,8 @@ public final class FeatureStore: Sendable {
 
     // MARK: Apply
 
-    /// Adds one event to one view. Live events come from one thread, in journal order; a back-fill may add older ones from
-    /// another, in any order, each once.
+    /// Adds one event to one view. For live events, which concern several views at once, see `apply(_:)`; a back-fill may
+    /// add older ones from another thread, in any order, each once.
     @discardableResult
     public func apply(view index: Int, _ event: FeatureEvent) -> ApplyOutcome {
         guard event.entity.utf8.count <= FeatureLimits.stringBytesMax else { return .refused(.textTooLong) }

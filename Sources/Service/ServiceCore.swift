@@ -146,14 +146,19 @@ final class ServiceCore: Sendable {
         retention = Retention(state: state)
         histories = QueryPool(url: configuration.databaseURL, threads: configuration.queryThreads, name: "history")
         history = HistoryReader(state: state, journal: journal)
-        backFill = BackFill(state: state, journal: journal, clock: clock, url: configuration.databaseURL)
+        let backFill = BackFill(
+            state: state, journal: journal, jobs: jobs, clock: clock,
+            restoredThrough: recovered.outcome.snapshotSeq ?? 0, url: configuration.databaseURL,
+            observe: { telemetry.observe($0, at: clock.now()) })
+        self.backFill = backFill
         backFill.recover(applier.filled)
+        backFill.rebuild(recovered.outcome.unavailableViews, applier)
         let spans = MeasureSpans(state: state)
         let startup = StartupDefinitions(
             configuration: configuration, publisher: publisher, queries: queries, log: log, clock: clock)
         let shipper = Shipper(
             state: state, journal: journal, configuration: configuration, clock: clock, waits: waits,
-            spans: { spans.folds() },
+            spans: { spans.folds(from: $0) },
             observe: { Self.shipperTold($0, telemetry, clock, startup) })
         self.shipper = shipper
         memory = MemoryKeeper(
@@ -164,7 +169,8 @@ final class ServiceCore: Sendable {
                 state: state, hashKey: hashKey, identities: { ingest.capture(partition: $0) },
                 links: { ingest.captureLinks() }),
             journal: journal, configuration: configuration, clock: clock, telemetry: telemetry,
-            recovery: recovered.outcome, shippedSeq: { shipper.shippedSeq })
+            recovery: recovered.outcome, isHeld: { backFill.progress(of: $0)?.isHeld ?? false },
+            shippedSeq: { shipper.shippedSeq })
         parity = ParitySampler(
             state: state, journal: journal.uuid, clock: clock, url: configuration.databaseURL,
             perMinute: configuration.paritySamplePerMinute, shippedSeq: { shipper.shippedSeq },

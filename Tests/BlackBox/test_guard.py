@@ -44,6 +44,7 @@ OPERATIONS = {
     "listJobs": (("GET", "/v1/jobs"), set()),
     "getJob": (("GET", "/v1/jobs/" + UNKNOWN_ID), set()),
     "cancelJob": (("DELETE", "/v1/jobs/" + UNKNOWN_ID), set()),
+    "retryJob": (("POST", "/v1/jobs/" + UNKNOWN_ID + "/retry"), set()),
     "listSources": (("GET", "/v1/sources"), {"operator"}),
     "postDecision": (("POST", "/v1/decide/credit-limit", {"json": {"inputs": CREDIT}}), {"crm"}),
     "getDecisionHealth": (("GET", "/v1/decide/credit-limit/health"), {"operator"}),

@@ -275,3 +275,86 @@ def test_new_view_without_events_is_served_at_once(make_daemon):
     assert made.admin.get("/v1/features/fresh", params={"customer": "1"}).status_code == 200
     assert fill(made, "fresh") == {
         "state": "ready", "events": 0, **{key: fill(made, "fresh")["through"] for key in ("position", "through")}}
+
+
+def jobs_of(daemon, name):
+    """The back-fill jobs of a view, newest first."""
+    found = daemon.admin.get("/v1/jobs").json()["jobs"]
+    return [job for job in found if job["kind"] == "view_back_fill" and job["subject"]["name"] == name]
+
+
+def test_a_back_fill_is_a_job(make_daemon):
+    """Progress, result, cancel and retry; a restart in the middle says so and fills anew."""
+    made = make_daemon()
+    retail.load(made.admin)
+    made.wait_shipped()
+    rows = retail.rows("data/features/point_in_time.csv")[::40]
+    with locked(made.database_url, "decisiond.event", "ACCESS EXCLUSIVE"):
+        decisions.apply(made, view("again"), view("other"))
+        eventually(lambda: jobs_of(made, "again") and jobs_of(made, "other"), "two jobs")
+        job, = jobs_of(made, "again")
+        assert job["subject"] == {"kind": "FeatureView", "name": "again", "version": 1}
+        assert job["state"] in ("queued", "running") and job["progress"]["unit"] == "journal_positions"
+        assert job["progress"]["total"] > 40_000 and job["principal"]
+        # kill -9: the first job says that it did not end, and a new one begins.
+        made.restart(kill=True)
+        eventually(lambda: len(jobs_of(made, "again")) == 2, "a second job")
+        fresh, first = jobs_of(made, "again")
+        assert (first["id"], first["state"], first["error"]["code"]) == (job["id"], "failed", "interrupted")
+        assert "new job" in first["error"]["detail"] and fresh["state"] in ("queued", "running")
+        # Cancelled, it waits; the other view is filled all the same.
+        assert made.admin.delete(f"/v1/jobs/{fresh['id']}").status_code == 200
+    eventually(lambda: jobs_of(made, "again")[0]["state"] == "cancelled", "cancelled")
+    eventually(lambda: fill(made, "other")["state"] == "ready", "the other view is filled")
+    done = jobs_of(made, "other")[0]
+    assert done["state"] == "done" and done["progress"]["done"] == done["progress"]["total"]
+    assert done["result"] == {"kind": "view_back_fill", "view": "other", "version": 1, "events": done["result"]["events"]}
+    assert done["result"]["events"] == fill(made, "other")["events"] > 40_000
+    assert made.admin.get(done["links"]["result"], params={"customer": "1"}).status_code == 200
+    answer = made.admin.get("/v1/features/again", params={"customer": "1"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "view_building")
+    assert f"/v1/jobs/{fresh['id']}/retry" in answer.json()["detail"]
+    assert {"component": "FeatureView/again", "code": "back_fill_cancelled"}.items() <= next(
+        item for item in made.wait_ready()["degraded"] if item["component"] == "FeatureView/again").items()
+    # Events go into it meanwhile.
+    customer = quiet_customer(2)
+    post(made, purchase("meanwhile", customer, text(now()), 7.25))
+    finished = made.admin.post(f"/v1/jobs/{done['id']}/retry")
+    assert (finished.status_code, finished.json()["code"]) == (409, "nothing_to_retry")
+    retried = made.admin.post(f"/v1/jobs/{fresh['id']}/retry")
+    assert retried.status_code == 202, retried.text
+    assert retried.headers["Location"] == f"/v1/jobs/{retried.json()['id']}"
+    eventually(lambda: fill(made, "again")["state"] == "ready", "the view is filled")
+    assert made.admin.get(retried.headers["Location"]).json()["state"] == "done"
+    for row in [*rows, {"customer": customer, "as_of": text(now())}]:
+        ask = {"customer": row["customer"], "as_of": row["as_of"], "known_at": "latest"}
+        one, other = (
+            retail.exact(made.admin.get(f"/v1/features/{name}", params=ask))["values"] for name in ("again", "other"))
+        assert one == other
+
+
+def test_a_cancelled_back_fill_across_a_snapshot(make_daemon):
+    """Snapshots go on while a cancelled view waits; the restart after one fills the view, with what came meanwhile."""
+    made = make_daemon(snapshot_frames=300, snapshot_interval_s=1)
+    retail.load(made.admin)
+    made.wait_shipped()
+    customer = quiet_customer(3)
+    with locked(made.database_url, "decisiond.event", "ACCESS EXCLUSIVE"):
+        decisions.apply(made, view("again"))
+        eventually(lambda: jobs_of(made, "again"), "a job")
+        assert made.admin.delete(f"/v1/jobs/{jobs_of(made, 'again')[0]['id']}").status_code == 200
+    eventually(lambda: jobs_of(made, "again")[0]["state"] == "cancelled", "cancelled")
+    before = usage(made)["journal"]["durable_seq"]
+    for number in range(400):
+        post(made, purchase(f"meanwhile-{number}", customer, text(now()), 1))
+    eventually(lambda: last_snapshot(made) > before, "a snapshot")
+    made.restart(kill=True)
+    eventually(lambda: fill(made, "again")["state"] == "ready", "the view is filled")
+    ask = {"customer": customer}
+    one, other = (
+        retail.exact(made.admin.get(path, params=ask))["values"] for path in ("/v1/features/again", retail.VIEW))
+    assert one["count_1h"] == other["count_1h"] == 400
+
+
+def last_snapshot(daemon):
+    return max((int(path.stem) for path in (daemon.data / "journal").glob("*.snapshot")), default=0)

@@ -8,6 +8,8 @@ import pytest
 import requests
 
 import daemon as daemons
+import decisions
+from load import Client, Oracle, events, make_subjects_known
 from shipping import CuttingProxy, freeze, metric
 from test_survive import (
     CREDIT, check_database, check_features, customer, decide, degraded, moment, ndjson, purchase, send, stored_ids)
@@ -311,3 +313,31 @@ def test_ack_postgres_while_postgres_is_away(make_daemon, own_cluster):
     assert again.status_code == 200 and again.json()["id"] != record
     assert daemon.sql(f"SELECT 1 FROM decisiond.decision_record WHERE id = '{again.json()['id']}'") == [["1"]]
     check_database(daemon)
+
+
+def test_a_superseded_measure_is_shipped_after_a_restart(make_daemon):
+    """Frames that wait while a measure changes, and while the process dies, count by the version that covers them."""
+    daemon = make_daemon(ship_interval_ms=5)
+    measure = {
+        "kind": "Measure", "name": "counted", "owner": "sales",
+        "spec": {"stream": "retail_events", "aggregate": "max", "of": "data.amount"}}
+    decisions.apply(daemon, measure)
+    make_subjects_known(daemon)
+    daemon.wait_shipped()
+    client, oracle, chance = Client(daemon), Oracle(), random.Random(3)
+    with daemons.held_lock(daemon.database_url, "decisiond.event"):
+        for version in (1, 2):
+            for number in range(5):
+                operation = events(f"v{version}-{number}", 10, chance)
+                assert oracle.told(operation, client.send(operation))
+            if version == 1:
+                decisions.apply(daemon, {**measure, "spec": {**measure["spec"], "aggregate": "min"}})
+        daemon.restart(kill=True)
+    daemon.wait_shipped()
+    cents = {version: [money for name, (_, money) in oracle.events.items() if name.startswith(f"v{version}-")]
+             for version in (1, 2)}
+    rows = daemon.sql("""
+        SELECT version, sum(count), max(max), min(min) FROM decisiond.rollup WHERE measure = 'counted'
+        GROUP BY version ORDER BY version""")
+    assert [(row[0], int(row[1])) for row in rows] == [("1", 50), ("2", 50)]
+    assert round(float(rows[0][2]) * 100) == max(cents[1]) and round(float(rows[1][3]) * 100) == min(cents[2])

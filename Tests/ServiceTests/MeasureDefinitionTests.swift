@@ -31,15 +31,19 @@ import Testing
         let problems = ProblemList()
         let tree = try Fixture.tree(
             #"""
-            {"stream":"outcomes","decision":"limit","aggregate":"sum","of":"value.number","filter":"name = \"repaid\"",
-             "dimensions":[{"name":"decision","expression":"decision"},{"name":"text","expression":"value.text"}]}
+            {"stream":"outcomes","decision":"limit","aggregate":"sum","of":"value.number",
+             "filter":"name = \"repaid\"",
+             "dimensions":[{"name":"decision","expression":"decision"},
+                           {"name":"text","expression":"value.text"}]}
             """#)
         let measure = try #require(try Self.parse(tree, problems), "\(problems.problems)")
         #expect(measure.stream == .outcomes("limit") && measure.measure.spec.stream == .outcomes)
         var slots = StreamSlots()
         let counted = try [
-            #"{"name":"repaid","value":12.5,"decision":"limit"}"#, #"{"name":"repaid","value":"no","decision":"limit"}"#,
-            #"{"name":"other","value":1,"decision":"limit"}"#, #"{"name":"repaid","value":1,"decision":"offer"}"#,
+            #"{"name":"repaid","value":12.5,"decision":"limit"}"#,
+            #"{"name":"repaid","value":"no","decision":"limit"}"#,
+            #"{"name":"other","value":1,"decision":"limit"}"#,
+            #"{"name":"repaid","value":1,"decision":"offer"}"#,
         ].map { text in
             try JSONDocument(Array(text.utf8)).withRoot { measure.contribution(of: $0, &slots)?.dimensions }
         }

@@ -10,6 +10,7 @@ import Synchronization
 final class DecideWorkspace {
     let parser = JSONParser(limits: JSONLimits(bytesMax: 1 << 20, depthMax: 64))
     var vector = FeatureVector()
+    var joint = JointRead()
     var scratch = DecisionScratch()
     /// The record that is being written, and its features before they have their place.
     var record = JSONWriter(capacity: 4096)
@@ -33,7 +34,7 @@ struct DecideOptions {
 struct AssembledFeatures: Sendable {
     /// By the decision's feature uses, one value per feature of the view.
     var values: [[FeatureValue]]
-    /// Events up to this journal position are in them.
+    /// Events up to this journal position are in all of them, and none after it.
     var seq: Int64
 }
 
@@ -130,24 +131,29 @@ final class DecidePipeline: Sendable {
     func assemble(
         _ entry: DecisionEntry, _ inputs: [Value], _ options: DecideOptions, _ workspace: DecideWorkspace
     ) -> AssembledFeatures? {
-        var values: [[FeatureValue]] = []
-        var seq: Int64 = 0
+        workspace.joint.begin()
+        var hasKey: UInt64 = 0
         for (use, view) in entry.views.enumerated() {
-            guard let key = entry.decision.entityKey(ofUse: use, inputs) else {
-                let nothing = Array(repeating: FeatureValue.null(.noEvent), count: view.view.featureCount)
-                values.append(view.complete(nothing, asOf: options.asOfMicros))
+            guard let key = entry.decision.entityKey(ofUse: use, inputs) else { continue }
+            workspace.joint.add(key, view.plan)
+            hasKey |= 1 << UInt64(use)
+        }
+        state.features.read(&workspace.joint, asOf: options.asOfMicros, knownAt: options.knownAt)
+        var values: [[FeatureValue]] = []
+        var place = 0
+        for (use, view) in entry.views.enumerated() {
+            guard hasKey & 1 << UInt64(use) != 0 else {
+                values.append(view.withoutEntity(asOf: options.asOfMicros))
                 continue
             }
-            state.features.read(
-                key, view.plan, asOf: options.asOfMicros, knownAt: options.knownAt, into: &workspace.vector)
-            guard workspace.vector.status == .complete else { return nil }
+            guard workspace.joint.vectors[place].status == .complete else { return nil }
             values.append(
                 view.serve(
-                    workspace.vector.values, asOf: options.asOfMicros,
-                    lastEventTime: workspace.vector.lastEventTimes.first ?? nil))
-            seq = max(seq, workspace.vector.featuresSeq)
+                    workspace.joint.vectors[place].values, asOf: options.asOfMicros,
+                    lastEventTime: workspace.joint.vectors[place].lastEventTimes.first ?? nil))
+            place += 1
         }
-        return AssembledFeatures(values: values, seq: seq)
+        return AssembledFeatures(values: values, seq: workspace.joint.featuresSeq)
     }
 
     private func append(

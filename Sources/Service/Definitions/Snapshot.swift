@@ -83,6 +83,11 @@ final class ViewEntry: Sendable {
         return values
     }
 
+    /// What is served when the caller named no entity.
+    func withoutEntity(asOf: Int64) -> [FeatureValue] {
+        complete(Array(repeating: FeatureValue.null(.noEvent), count: view.featureCount), asOf: asOf)
+    }
+
     /// The same for a reader; counts in the statistics.
     func serve(_ stored: [FeatureValue], asOf: Int64, lastEventTime: Int64?) -> [FeatureValue] {
         let values = complete(stored, asOf: asOf)
@@ -190,6 +195,14 @@ final class Snapshot: Sendable {
             decisions: decisions.filter { lost[$0.key] == nil }, measures: measures, kpis: kpis, policies: policies,
             unusable: unusable, building: building.merging([name: view]) { $1 },
             waiting: waiting.merging(lost.mapValues { _ in name }) { $1 })
+    }
+
+    /// The same with a view filled again into a table of its own, while the one that there is goes on answering.
+    func rebuilding(_ name: String, as fresh: ViewEntry) -> Snapshot {
+        Snapshot(
+            definitions: definitions, contracts: contracts, views: views, models: models, decisions: decisions,
+            measures: measures, kpis: kpis, policies: policies, unusable: unusable,
+            building: building.merging([name: fresh]) { $1 }, waiting: waiting)
     }
 
     /// A daemon that knows no definition yet: the built-in rules only.

@@ -197,18 +197,14 @@ struct SnapshotCompiler {
     private func schema(_ stream: MeasureDefinition.Stream) -> StreamSchema? {
         switch stream {
         case .contract(let name): return contracts[name].flatMap { $0.isReference ? nil : $0.schema }
-        case .decisions(nil): return StreamSchema(decisions: [], outputs: [])
         case .outcomes(let name): return name.map { decisionSpecs[$0] != nil } ?? true ? .outcomes : nil
-        case .decisions(let name?):
-            guard let spec = decisionSpecs[name] else { return nil }
-            return StreamSchema(
-                decisions: spec.inputs.map { ($0.name, $0.type, $0.classification) },
-                outputs: spec.outputs.map { ($0.name, $0.type) })
+        case .decisions(let name): return StreamSchema.decisions(name) { decisionSpecs[$0] }
         }
     }
 
     private mutating func compileView(_ definition: Definition, _ pointer: String) {
-        let known = [previous.views[definition.key.name], previous.building[definition.key.name]].compactMap { $0 }
+        // One that is being filled goes before one of the same version that answers meanwhile.
+        let known = [previous.building[definition.key.name], previous.views[definition.key.name]].compactMap { $0 }
         if let same = known.first(where: { $0.definition.spec.version == definition.version }) {
             return use(same)
         }

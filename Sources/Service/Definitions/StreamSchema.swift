@@ -1,3 +1,4 @@
+import Decisions
 import FEEL
 import Features
 import JSON
@@ -87,6 +88,16 @@ struct StreamSchema: Sendable {
         builtIn("decision", ["decision"], .string), builtIn("version", ["version"], .number),
         builtIn("entity", ["entity"], .string), builtIn("principal", ["principal"], .string),
     ])
+
+    /// The built-in stream of decisions, of one or of all; nil when `spec` does not know the one.
+    static func decisions(_ name: String?, _ spec: (String) -> DecisionSpec?) -> StreamSchema? {
+        guard let name else { return StreamSchema(decisions: [], outputs: []) }
+        return spec(name).map { spec in
+            StreamSchema(
+                decisions: spec.inputs.map { ($0.name, $0.type, $0.classification) },
+                outputs: spec.outputs.map { ($0.name, $0.type) })
+        }
+    }
 
     private init(fields: [StreamField]) { self.fields = fields }
 

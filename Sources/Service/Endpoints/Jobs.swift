@@ -4,7 +4,7 @@ import HTTP
 import JSON
 
 extension ServiceHandler {
-    /// `GET /v1/jobs`, `GET /v1/jobs/{id}`, `DELETE /v1/jobs/{id}`.
+    /// `GET /v1/jobs`, `GET /v1/jobs/{id}`, `DELETE /v1/jobs/{id}`, `POST /v1/jobs/{id}/retry`.
     func jobs(_ request: Request, _ route: RequestRoute, _ responder: Responder) throws(Problem) {
         if route.operation == .listJobs {
             responder.respond(Response.json(200, try listJobs(request)))
@@ -13,11 +13,11 @@ extension ServiceHandler {
         let job = RecordID(route.parameter("id")).flatMap { service.jobs.job($0) }
         try authorize(route, job: job)
         guard let job else { throw JobTable.unknown }
-        if route.operation == .getJob {
-            responder.respond(Response.json(200, job.bytes))
-            return
+        switch route.operation {
+        case .getJob: responder.respond(Response.json(200, job.bytes))
+        case .retryJob: responder.respond(Self.accepted(try service.backFill.retry(job)))
+        default: responder.respond(Response.json(200, try service.jobs.cancel(job.id).bytes))
         }
-        responder.respond(Response.json(200, try service.jobs.cancel(job.id).bytes))
     }
 
     private func listJobs(_ request: Request) throws(Problem) -> [UInt8] {

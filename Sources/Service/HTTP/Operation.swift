@@ -14,7 +14,7 @@ enum Operation: String, Sendable, CaseIterable {
     case listAccessLog, evaluateAccess, evaluateAccessBatch
     case postHistoricalFeatures, verifyFeatures
     case listTrainingSets, getTrainingSet, deleteTrainingSet, getTrainingSetData
-    case listJobs, getJob, cancelJob
+    case listJobs, getJob, cancelJob, retryJob
     case evaluateFEEL
     case getUsage
 
@@ -65,6 +65,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .getJob: (.get, "/v1/jobs/{id}")
         case .cancelJob: (.delete, "/v1/jobs/{id}")
         case .evaluateFEEL: (.post, "/v1/feel/evaluate")
+        case .retryJob: (.post, "/v1/jobs/{id}/retry")
         case .getUsage: (.get, "/v1/usage")
         }
     }
@@ -99,6 +100,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .listJobs, .getJob: "jobs.read"
         case .cancelJob: "jobs.cancel"
         case .evaluateFEEL: "feel.evaluate"
+        case .retryJob: "jobs.retry"
         case .getUsage: "usage.read"
         }
     }
@@ -120,7 +122,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .createKey, .listKeys, .revokeKey: "key"
         case .listAccessLog, .evaluateAccess, .evaluateAccessBatch: "access"
         case .listTrainingSets, .getTrainingSet, .deleteTrainingSet, .getTrainingSetData: "training_set"
-        case .listJobs, .getJob, .cancelJob: "job"
+        case .listJobs, .getJob, .cancelJob, .retryJob: "job"
         case .getHealth, .getReadiness, .getMetrics, .getOpenAPI, .getAuthzenConfiguration, .getUsage, .listSources,
             .evaluateFEEL:
             "service"
@@ -131,8 +133,8 @@ enum Operation: String, Sendable, CaseIterable {
     var resourceParameter: String? {
         switch self {
         case .postDecision, .getDecisionHealth: "decision"
-        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .revokeKey, .getJob, .cancelJob, .getTrainingSet,
-            .deleteTrainingSet, .getTrainingSetData:
+        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .revokeKey, .getJob, .cancelJob, .retryJob,
+            .getTrainingSet, .deleteTrainingSet, .getTrainingSetData:
             "id"
         case .getFeatures, .getFeatureStatistics, .verifyFeatures: "view"
         case .getKPI: "name"
@@ -186,7 +188,7 @@ enum Operation: String, Sendable, CaseIterable {
     /// Whether the action may be permitted by what a DecisionRecord or a job says of itself.
     var isAboutOneRecord: Bool {
         switch self {
-        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .getJob, .cancelJob: true
+        case .getDecisionRecord, .replayDecisionRecord, .postOutcome, .getJob, .cancelJob, .retryJob: true
         default: false
         }
     }

@@ -110,6 +110,12 @@ extension Problem {
 
     /// A view, or the view of a decision, is not filled yet.
     static func building(_ view: String, _ progress: FillProgress?) -> Problem {
+        if let progress, progress.isHeld, let job = progress.job {
+            return Problem(
+                503, "view_building",
+                "The back-fill of the feature view \(view) was cancelled. POST /v1/jobs/\(job.text)/retry goes on with it."
+            )
+        }
         let known = progress.map { " \($0.events) events so far, journal position \($0.position) of \($0.through)." }
         return Problem(
             503, "view_building", "The feature view \(view) is being filled from stored events.\(known ?? "")",

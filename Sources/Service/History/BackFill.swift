@@ -3,6 +3,7 @@ import JSON
 import Journal
 import Postgres
 import Synchronization
+import Telemetry
 
 /// How far the back-fill of one view is.
 struct FillProgress: Sendable {
@@ -10,35 +11,64 @@ struct FillProgress: Sendable {
     var events = 0
     /// Every stored event up to this journal position was looked at.
     var position: Int64 = 0
-    /// Position of the view's activation, up to which stored events are read; later ones arrive live.
+    /// Position up to which stored events are read; later ones arrive live.
     var through: Int64 = 0
+    /// Its job; nil before it is known.
+    var job: RecordID?
+    /// Whether somebody cancelled the job: nothing goes on until it is retried.
+    var isHeld = false
 }
 
 /// Fills new and changed feature views from stored events while live events are applied to them: from PostgreSQL, and from
 /// the journal what is not there yet. One thread; views one after the other. It gives way to decisions: small batches,
 /// short locks, and a pause as long as each batch took.
+///
+/// Every view that is filled has a job. Who cancels it stops the filling: the view goes on taking live events and stays
+/// unready, until the job is retried, which goes on where it stopped, or until a restart, which fills anew.
 final class BackFill: Sendable {
-    private let state: ServiceState
-    private let journal: ServiceJournal
+    /// One view on its way.
+    struct Fill: Sendable {
+        var progress: FillProgress
+        let context: JobContext
+    }
+
+    let state: ServiceState
+    let jobs: JobTable
+    let journal: ServiceJournal
     private let clock: WallClock
     private let url: String?
+    private let observe: @Sendable (Observation) -> Void
     private let stopping = Atomic<Bool>(false)
-    private let progress = Mutex<[Int: FillProgress]>([:])
+    /// By view and version.
+    let fills = Mutex<[String: Fill]>([:])
+    /// Position of the snapshot that memory was restored from: a view that was not in it has only what came later.
+    let restoredThrough: Int64
+    /// Views whose rows a recovery did not bring back, with the position after which their new tables take live events.
+    let rebuilt = Mutex<[String: Int64]>([:])
 
     /// Milliseconds between two looks for work, also after PostgreSQL did not answer.
     private static let intervalMilliseconds: UInt64 = 20
     private static let retryMilliseconds: UInt64 = 500
 
-    init(state: ServiceState, journal: ServiceJournal, clock: WallClock, url: String?) {
+    /// - Parameters:
+    ///   - restoredThrough: position of the snapshot that memory was restored from; 0 without one.
+    ///   - url: libpq connection string; nil for no database.
+    init(
+        state: ServiceState, journal: ServiceJournal, jobs: JobTable, clock: WallClock, restoredThrough: UInt64,
+        url: String?, observe: @escaping @Sendable (Observation) -> Void
+    ) {
         self.state = state
         self.journal = journal
+        self.jobs = jobs
         self.clock = clock
+        self.restoredThrough = Int64(restoredThrough)
         self.url = url
+        self.observe = observe
     }
 
     /// How far a view is; nil when its back-fill has not begun.
     func progress(of view: ViewEntry) -> FillProgress? {
-        progress.withLock { $0[view.index] }
+        fills.withLock { $0[view.versionedName]?.progress }
     }
 
     /// Starts the thread.
@@ -57,7 +87,9 @@ final class BackFill: Sendable {
         configuration.connectTimeout = .seconds(3)
         let connection = PostgresConnection(configuration)
         while !stopping.load(ordering: .relaxed) {
-            guard let view = state.snapshot.building.values.min(by: { $0.index < $1.index }) else {
+            let building = state.snapshot.building.values.sorted { $0.index < $1.index }
+            updateJobs(building)
+            guard let view = building.first(where: { progress(of: $0)?.isHeld == false }) else {
                 connection.close()
                 Threads.sleep(microseconds: Self.intervalMilliseconds * 1000)
                 continue
@@ -65,6 +97,7 @@ final class BackFill: Sendable {
             do {
                 if try fill(view, connection) { finish(view) }
             } catch {
+                observe(.failure(component: "back_fill", code: Self.code(of: error)))
                 connection.close()
                 Threads.sleep(microseconds: Self.retryMilliseconds * 1000)
             }
@@ -72,25 +105,33 @@ final class BackFill: Sendable {
         connection.close()
     }
 
-    /// Whether a view still waits to be filled.
-    private func isWanted(_ view: ViewEntry) -> Bool {
-        !stopping.load(ordering: .relaxed) && state.snapshot.building[view.definition.spec.name] === view
+    private static func code(of error: any Error) -> String {
+        switch error {
+        case let error as PostgresError: error.sqlState?.description ?? error.code
+        case let error as JournalError: error.code.rawValue
+        default: "unreadable"
+        }
     }
 
-    /// Adds every stored event up to the view's activation, from where it stopped; false when the view is not wanted any
-    /// more. Throws when PostgreSQL or the journal cannot be read, to be tried again.
+    /// Whether a view still waits to be filled.
+    private func isWanted(_ view: ViewEntry) -> Bool {
+        if stopping.load(ordering: .relaxed) || state.snapshot.building[view.definition.spec.name] !== view {
+            return false
+        }
+        return fills.withLock { $0[view.versionedName].map { !$0.context.isCancelled } ?? false }
+    }
+
+    /// Adds every stored event that the view's table does not get live, from where it stopped; false when the view is not
+    /// wanted any more. Throws when PostgreSQL or the journal cannot be read, to be tried again.
     private func fill(_ view: ViewEntry, _ connection: PostgresConnection) throws -> Bool {
-        let spec = view.definition.spec
-        let key = DefinitionKey(kind: .featureView, name: spec.name)
-        guard let entry = state.history.entry(key, version: spec.version) else { return false }
-        let through = Int64(entry.fromSeq)
-        var known = progress.withLock { $0[view.index] } ?? FillProgress(through: through)
-        progress.withLock { $0[view.index] = known }
+        guard let fill = fills.withLock({ $0[view.versionedName] }) else { return false }
+        jobs.started(fill.context)
+        var known = fill.progress
         if url != nil, !connection.isConnected { try connection.connect(until: .after(.seconds(3))) }
         var stored = EventHistory(
             journal: UInt128(journal.journalID.high) << 64 | UInt128(journal.journalID.low))
         var tail = TailReader(journal)
-        while known.position < through {
+        while known.position < known.through {
             guard isWanted(view) else { return false }
             let started = Threads.monotonicNanoseconds()
             let shipped = url == nil ? 0 : try stored.shippedThrough(connection)
@@ -98,19 +139,24 @@ final class BackFill: Sendable {
             if shipped > known.position {
                 page = try stored.page(
                     view.definition, after: known.position,
-                    through: min(through, shipped, known.position + Int64(ServiceLimits.fillFramesMax)),
+                    through: min(known.through, shipped, known.position + Int64(ServiceLimits.fillFramesMax)),
                     limit: ServiceLimits.fillEventsMax, connection)
             } else {
-                page = try tail.page(view.definition, after: known.position, through: through)
+                page = try tail.page(view.definition, after: known.position, through: known.through)
             }
             add(page.changes, to: view)
             known.events += page.changes.count
+            let positions = page.through - known.position
             known.position = page.through
-            progress.withLock { [known] in $0[view.index] = known }
+            fills.withLock { [known] fills in
+                fills[view.versionedName]?.progress.events = known.events
+                fills[view.versionedName]?.progress.position = known.position
+                fills[view.versionedName]?.context.advance(by: positions)
+            }
             // Half of the time at most: decisions come first.
             Threads.sleep(microseconds: (Threads.monotonicNanoseconds() - started) / 1000)
         }
-        return true
+        return isWanted(view)
     }
 
     /// Adds a page, a few events at a time with a pause between.
@@ -127,7 +173,7 @@ final class BackFill: Sendable {
     private func finish(_ view: ViewEntry) {
         let spec = view.definition.spec
         var frame = ByteWriter()
-        let events = progress.withLock { $0[view.index]?.events ?? 0 }
+        let events = progress(of: view)?.events ?? 0
         ViewReadyFrame(
             name: spec.name, version: UInt32(spec.version), atMicros: clock.now(), events: UInt64(events)
         ).encode(into: &frame)
@@ -136,43 +182,10 @@ final class BackFill: Sendable {
         do throws(Problem) {
             _ = try BlockingAck().append(batch, to: journal)
             state.features.filled(view: view.index)
-            progress.withLock { $0[view.index] = nil }
+            endJob(view)
         } catch {
             // The journal takes no writes now; the view stays as it is and is tried again.
             Threads.sleep(microseconds: Self.retryMilliseconds * 1000)
-        }
-    }
-
-    // MARK: Recovery
-
-    /// After a replay: fills again what had been filled before the restart, from the journal, before anything is served.
-    /// Where the journal does not reach back that far, the view is back-filled from PostgreSQL as if it were new.
-    ///
-    /// - Parameter views: names of the views whose `view ready` frame was replayed.
-    func recover(_ views: Set<String>) {
-        for name in views.sorted() {
-            guard let view = state.snapshot.views[name] else { continue }
-            let spec = view.definition.spec
-            let key = DefinitionKey(kind: .featureView, name: name)
-            guard let entry = state.history.entry(key, version: spec.version), case .filled = entry.readiness else {
-                continue
-            }
-            if journal.firstSeq == 1, (try? replay(view, through: Int64(entry.fromSeq))) != nil {
-                state.features.filled(view: view.index)
-                continue
-            }
-            state.history.set(.building, view: name, version: spec.version)
-            state.install(state.snapshot.demoting(name))
-        }
-    }
-
-    private func replay(_ view: ViewEntry, through: Int64) throws {
-        var tail = TailReader(journal)
-        var position: Int64 = 0
-        while position < through {
-            let page = try tail.page(view.definition, after: position, through: through)
-            for change in page.changes { state.features.apply(view: view.index, change) }
-            position = page.through
         }
     }
 }

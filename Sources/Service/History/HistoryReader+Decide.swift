@@ -13,21 +13,22 @@ extension HistoryReader {
         _ entry: DecisionEntry, _ inputs: [Value], _ options: DecideOptions, _ connection: PostgresConnection?,
         into vector: inout FeatureVector
     ) throws(Problem) -> AssembledFeatures {
-        var assembled = AssembledFeatures(values: [], seq: 0)
+        // The views are read one after the other while events go on: what all of them have by now, and nothing later. A
+        // `known_at` in the past is the same for all of them anyway.
+        var assembled = AssembledFeatures(values: [], seq: appliedSeq)
+        let knownAt = options.knownAt == .latest ? .seq(assembled.seq) : options.knownAt
         let deadline = Self.deadline(before: options.deadlineNanoseconds)
         for (use, view) in entry.views.enumerated() {
             guard let key = entry.decision.entityKey(ofUse: use, inputs) else {
-                let nothing = Array(repeating: FeatureValue.null(.noEvent), count: view.view.featureCount)
-                assembled.values.append(view.complete(nothing, asOf: options.asOfMicros))
+                assembled.values.append(view.withoutEntity(asOf: options.asOfMicros))
                 continue
             }
             try read(
-                view, key, asOf: options.asOfMicros, knownAt: options.knownAt, connection, until: deadline,
+                view, key, asOf: options.asOfMicros, knownAt: knownAt, connection, until: deadline,
                 into: &vector)
             assembled.values.append(
                 view.serve(
                     vector.values, asOf: options.asOfMicros, lastEventTime: vector.lastEventTimes.first ?? nil))
-            assembled.seq = max(assembled.seq, vector.featuresSeq)
         }
         return assembled
     }

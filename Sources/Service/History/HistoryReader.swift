@@ -24,6 +24,9 @@ final class HistoryReader: Sendable {
         503, "history_unavailable",
         "Memory does not reach back to as_of for this entity, and PostgreSQL cannot be asked now.", retryAfter: 5)
 
+    /// Every view has every event up to here.
+    var appliedSeq: Int64 { Int64(state.appliedSeq.load(ordering: .acquiring)) }
+
     private var journalUUID: UInt128 {
         UInt128(journal.journalID.high) << 64 | UInt128(journal.journalID.low)
     }
@@ -97,7 +100,7 @@ final class HistoryReader: Sendable {
         _ deadline: PostgresDeadline, into vector: inout FeatureVector
     ) throws {
         var stored = EventHistory(journal: journalUUID)
-        let applied = Int64(state.appliedSeq.load(ordering: .acquiring))
+        let applied = appliedSeq
         let shipped = min(try stored.shippedThrough(connection, until: deadline), applied)
         let tail = try tail(of: entity, view.definition, after: shipped, through: applied)
         var span = EventSpan(

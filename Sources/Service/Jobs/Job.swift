@@ -6,6 +6,15 @@ enum JobKind: String, Sendable, CaseIterable {
     case historicalFeatures = "historical_features"
     /// Served features are compared with what PostgreSQL computes.
     case featureVerification = "feature_verification"
+    /// A new or changed view is being filled from stored events.
+    case viewBackFill = "view_back_fill"
+}
+
+/// The version of a definition that a job is about.
+struct JobSubject: Sendable, Equatable {
+    let kind: DefinitionKind
+    let name: String
+    let version: Int
 }
 
 /// Where a job stands.
@@ -51,6 +60,16 @@ struct JobError: Sendable, Equatable {
     static let interrupted = JobError(
         code: "interrupted",
         detail: "The daemon stopped while the job waited or ran; nothing was kept. Submit it again.")
+
+    /// The same for a view's back-fill, which needs nobody to submit it.
+    static let interruptedBackFill = JobError(
+        code: "interrupted",
+        detail: "The daemon stopped before the view had every stored event. It is filled anew, by a new job.")
+
+    /// The process ended before a job of this kind did.
+    static func interrupted(_ kind: JobKind) -> JobError {
+        kind == .viewBackFill ? interruptedBackFill : interrupted
+    }
 }
 
 /// One piece of long work and what became of it.
@@ -62,6 +81,8 @@ struct Job: Sendable, Equatable {
     let createdMicros: Int64
     /// What `done` and `total` count.
     let unit: String
+    /// What it is about; nil when its parameters say so.
+    var subject: JobSubject?
     var state = JobState.queued
     var startedMicros: Int64?
     var finishedMicros: Int64?
@@ -85,6 +106,8 @@ struct Job: Sendable, Equatable {
         writer.string(state.rawValue)
         writer.key("principal")
         writer.string(principal)
+        writer.key("subject")
+        if let subject { subject.write(to: &writer) } else { writer.null() }
         writer.key("progress")
         writer.beginObject()
         writer.key("done")
@@ -121,6 +144,26 @@ struct Job: Sendable, Equatable {
         var writer = JSONWriter(capacity: 512)
         write(to: &writer)
         return writer.bytes
+    }
+}
+
+extension JobSubject {
+    fileprivate func write(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("kind")
+        writer.string(kind.rawValue)
+        writer.key("name")
+        writer.string(name)
+        writer.key("version")
+        writer.integer(version)
+        writer.endObject()
+    }
+
+    fileprivate init?(_ tree: JSONTree) {
+        guard let kind = tree["kind"]?.string.flatMap(DefinitionKind.init), let name = tree["name"]?.string,
+            let version = tree["version"]?.int64.flatMap({ Int(exactly: $0) })
+        else { return nil }
+        self.init(kind: kind, name: name, version: version)
     }
 }
 
@@ -169,6 +212,7 @@ extension Job {
         self.init(id: id, kind: kind, principal: principal, createdMicros: created, unit: unit)
         self.state = state
         self.done = done
+        subject = tree["subject"].flatMap(JobSubject.init)
         total = tree["progress"]?["total"]?.int64
         startedMicros = tree["started_at"]?.string.flatMap(Timestamp.parse)
         finishedMicros = tree["finished_at"]?.string.flatMap(Timestamp.parse)
@@ -180,7 +224,8 @@ extension Job {
 
     fileprivate init(id: RecordID, kind: JobKind, principal: String, createdMicros: Int64, unit: String) {
         self.init(
-            id: id, kind: kind, principal: principal, createdMicros: createdMicros, unit: unit, state: .queued,
+            id: id, kind: kind, principal: principal, createdMicros: createdMicros, unit: unit, subject: nil,
+            state: .queued,
             startedMicros: nil, finishedMicros: nil, done: 0, total: nil, error: nil, result: nil)
     }
 }

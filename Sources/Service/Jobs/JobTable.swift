@@ -57,7 +57,7 @@ final class JobTable: Sendable {
             }
             if !job.state.isFinished {
                 job.state = .failed
-                job.error = .interrupted
+                job.error = .interrupted(job.kind)
                 job.finishedMicros = clock.now()
                 store(job)
             }
@@ -85,7 +85,8 @@ final class JobTable: Sendable {
         let context = JobContext(id: id, total: total, databaseURL: databaseURL)
         let waiting = job
         let isTaken = entries.withLock { entries in
-            guard entries.values.count(where: { $0.context != nil }) < ServiceLimits.jobsActiveMax else { return false }
+            let active = entries.values.count { $0.context != nil && $0.job.kind != .viewBackFill }
+            guard active < ServiceLimits.jobsActiveMax else { return false }
             entries[id] = Entry(job: waiting, context: context)
             return true
         }
@@ -100,14 +101,38 @@ final class JobTable: Sendable {
         return job
     }
 
-    private func run(_ context: JobContext, _ work: Work) {
-        Threads.lowerPriority(by: ServiceLimits.jobNiceness)
-        let started = update(context.id) { job in
+    /// Adds a job that a thread of its own does: `started` says that it runs, `finish` ends it. The caller bounds how many.
+    ///
+    /// - Parameter done: how much of it an earlier job has done.
+    /// - Returns: nil when its file cannot be written.
+    func begin(
+        kind: JobKind, principal: String, total: Int64, done: Int64, unit: String, subject: JobSubject
+    ) -> JobContext? {
+        let now = clock.now()
+        let id = RecordID(micros: now, random: (Randomness.word(), Randomness.word()))
+        var job = Job(id: id, kind: kind, principal: principal, createdMicros: now, unit: unit)
+        (job.subject, job.total, job.done) = (subject, total, done)
+        let context = JobContext(id: id, total: total, databaseURL: databaseURL)
+        context.advance(by: done)
+        guard store(job) else { return nil }
+        entries.withLock { [job] in $0[id] = Entry(job: job, context: context) }
+        return context
+    }
+
+    /// A job that waited runs.
+    func started(_ context: JobContext) {
+        guard job(context.id)?.state == .queued else { return }
+        _ = update(context.id) { job in
             job.state = .running
             job.startedMicros = self.clock.now()
         }
+    }
+
+    private func run(_ context: JobContext, _ work: Work) {
+        Threads.lowerPriority(by: ServiceLimits.jobNiceness)
+        started(context)
         // Cancelled while it waited.
-        guard started != nil else { return }
+        guard job(context.id)?.state == .running else { return }
         let outcome: Result<JobResult, Problem>
         do throws(Problem) {
             try context.check()
@@ -118,7 +143,8 @@ final class JobTable: Sendable {
         finish(context, outcome)
     }
 
-    private func finish(_ context: JobContext, _ outcome: Result<JobResult, Problem>) {
+    /// A job has ended.
+    func finish(_ context: JobContext, _ outcome: Result<JobResult, Problem>) {
         _ = update(context.id, isLast: true) { job in
             job.done = context.done
             job.total = context.total
@@ -129,7 +155,7 @@ final class JobTable: Sendable {
                 job.result = result
             case .failure where context.isInterrupted:
                 job.state = .failed
-                job.error = .interrupted
+                job.error = .interrupted(job.kind)
             case .failure where context.isCancelled: job.state = .cancelled
             case .failure(let problem):
                 job.state = .failed

@@ -78,11 +78,11 @@ extension MeasureRollups {
     }
 
     /// Every table; a copy on write.
-    func capture() -> [String: Entry] { entries.withLock { $0 } }
+    func capture() -> [String: [Entry]] { entries.withLock { $0 } }
 
     /// Writes captured tables: each a head, its combinations in the order of their admission, its rows.
-    static func encode<Store>(_ entries: [String: Entry], into sink: PartSink<Store>) throws(StorageError) {
-        for (name, entry) in entries {
+    static func encode<Store>(_ entries: [String: [Entry]], into sink: PartSink<Store>) throws(StorageError) {
+        for (name, entry) in entries.flatMap({ name, versions in versions.map { (name, $0) } }) {
             try sink.record { writer in
                 writer.integer(Record.measure)
                 writer.text(name)
@@ -114,16 +114,19 @@ extension MeasureRollups {
     }
 
     /// Reads one record back; `restoration` is kept by the caller from record to record and closed with `finish`.
-    /// Records about a version that is not in force are read past: nothing can ask for them any more.
+    /// Records about a version that does not compile are read past: nothing can ask for them any more.
+    ///
+    /// - Parameter measure: a version, in force or superseded.
     func restore(
-        _ reader: inout ByteReader, _ restoration: inout Restoration, _ measures: [String: MeasureDefinition]
+        _ reader: inout ByteReader, _ restoration: inout Restoration,
+        measure: (_ name: String, _ version: Int) -> MeasureDefinition?
     ) throws(FrameError) {
         switch try reader.integer(UInt8.self, "saved measure") {
         case Record.measure:
             finish(&restoration)
             let name = try reader.text("saved measure")
             let version = Int(try reader.integer(UInt32.self, "saved measure"))
-            restoration.measure = measures[name].flatMap { $0.version == version ? $0 : nil }
+            restoration.measure = measure(name, version)
             restoration.registry = restoration.measure.map { DimensionRegistry($0.measure) }
         case Record.combination:
             let dimensions = try reader.dimensions("saved combination")

@@ -28,6 +28,7 @@ final class Snapshotter: Sendable {
     private let configuration: ServiceConfiguration
     private let clock: WallClock
     private let telemetry: Telemetry
+    private let isHeld: @Sendable (ViewEntry) -> Bool
     private let shippedSeq: @Sendable () -> UInt64
     private let box: Mutex<Status>
     private let stopping = Atomic<Bool>(false)
@@ -39,13 +40,15 @@ final class Snapshotter: Sendable {
 
     init(
         writer: MemoryWriter, journal: ServiceJournal, configuration: ServiceConfiguration, clock: WallClock,
-        telemetry: Telemetry, recovery: RecoveryOutcome, shippedSeq: @escaping @Sendable () -> UInt64
+        telemetry: Telemetry, recovery: RecoveryOutcome, isHeld: @escaping @Sendable (ViewEntry) -> Bool,
+        shippedSeq: @escaping @Sendable () -> UInt64
     ) {
         self.writer = writer
         self.journal = journal
         self.configuration = configuration
         self.clock = clock
         self.telemetry = telemetry
+        self.isHeld = isHeld
         self.shippedSeq = shippedSeq
         box = Mutex(
             Status(
@@ -95,9 +98,9 @@ final class Snapshotter: Sendable {
         return frames == 0 ? ServiceLimits.snapshotFramesMin : min(frames, ServiceLimits.snapshotFramesMin)
     }
 
-    /// While a view is filled its rows are neither all here nor all in the tail: an older snapshot and a longer tail bring
-    /// it back, a new one would not.
-    private var isComplete: Bool { writer.state.snapshot.building.isEmpty }
+    /// While a view is filled its rows are neither all here nor all in the tail: after a restart it is filled anew, and a
+    /// version before it that still answers is gone. One whose filling was cancelled nobody waits for.
+    private var isComplete: Bool { writer.state.snapshot.building.values.allSatisfy(isHeld) }
 
     private func isDue(afterSeconds seconds: Int) -> Bool {
         let fresh = fresh

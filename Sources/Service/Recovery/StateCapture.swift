@@ -12,7 +12,7 @@ struct StateCapture {
     private let quarantine: QuarantineTable.State
     private let records: RecordIndex.State
     private let idempotency: IdempotencyTable.State
-    private let measures: [String: MeasureRollups.Entry]
+    private let measures: [String: [MeasureRollups.Entry]]
     private let quality: [QualityLedger.SavedHour]
     private let sources: SourceClocks.State
     private let access: [(seq: UInt64, frame: AccessFrame)]

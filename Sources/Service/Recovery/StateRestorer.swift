@@ -33,6 +33,13 @@ struct StateRestorer {
         self.dedupe = dedupe
     }
 
+    /// Hands the identities over; none are left here.
+    mutating func takeDedupe() -> DedupeTable {
+        var taken = DedupeTable(horizonMicros: dedupe.horizonMicros, nowMicros: 0)
+        swap(&taken, &dedupe)
+        return taken
+    }
+
     /// Takes the next piece.
     mutating func take(_ piece: SnapshotPiece) throws(ReplayRefusal) {
         do {
@@ -120,7 +127,12 @@ struct StateRestorer {
             hasTotals = true
         case .records: try state.records.restore(&reader)
         case .idempotency: try state.idempotency.restore(&reader)
-        case .measures: try state.rollups.restore(&reader, &measure, state.snapshot.measures)
+        case .measures:
+            let state = state
+            try state.rollups.restore(&reader, &measure) { name, version in
+                if let current = state.snapshot.measures[name], current.version == version { return current }
+                return state.history.measure(name, version: version)
+            }
         case .quality: try state.quality.restore(&reader)
         case .sources: try state.sources.restore(&reader)
         case .access: try state.accessLog.restore(&reader)

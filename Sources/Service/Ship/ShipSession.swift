@@ -261,7 +261,7 @@ final class ShipSession {
     private func ship(_ order: ShipMachine.Order, applied: UInt64) throws(PostgresError) {
         let started = Threads.monotonicNanoseconds()
         let startedMicros = shipper.clock.now()
-        var batch = ShipBatch(journal: journalUUID, tables: shipper.spans())
+        var batch = ShipBatch(journal: journalUUID, tables: shipper.spans(order.from))
         do throws(JournalError) {
             // Only what memory has applied: the batch is folded by memory's list of dimension values.
             _ = try reader.read(

@@ -12,8 +12,8 @@ final class Shipper: Sendable {
     let configuration: ServiceConfiguration
     let clock: WallClock
     let observe: @Sendable (ShipObservation) -> Void
-    /// Compiles measure versions for folding; set once before the start.
-    let spans: @Sendable () -> [MeasureFold]
+    /// Compiles the measure versions that count from a position on; set once before the start.
+    let spans: @Sendable (_ from: UInt64) -> [MeasureFold]
     /// Callers that wait for PostgreSQL.
     let waits: ShipWaits
     private let shipped = Atomic<UInt64>(0)
@@ -48,7 +48,7 @@ final class Shipper: Sendable {
 
     init(
         state: ServiceState, journal: ServiceJournal, configuration: ServiceConfiguration, clock: WallClock,
-        waits: ShipWaits, spans: @escaping @Sendable () -> [MeasureFold],
+        waits: ShipWaits, spans: @escaping @Sendable (_ from: UInt64) -> [MeasureFold],
         observe: @escaping @Sendable (ShipObservation) -> Void
     ) {
         self.state = state

@@ -19,6 +19,7 @@ extension Applier {
         }
         if let feeds = current.feeds[contractName] {
             for view in feeds.views { correct(view, frame, superseded, replacement, seq: seq) }
+            applyChanges()
             for measure in feeds.measures { correct(measure, frame, superseded, replacement) }
         }
         state.quality.addCorrection(contract, replacement, frame.event)
@@ -39,9 +40,8 @@ extension Applier {
                 definition.event(of: root, frame.event, entity: entity, seq: seq)
             }
         }
-        state.features.correct(
-            view: view.index, old, by: Supersession(seq: Int64(seq), ingestTime: frame.event.ingestMicros),
-            with: event)
+        let end = Supersession(seq: Int64(seq), ingestTime: frame.event.ingestMicros)
+        changes.append(FeatureChange(view: view.index, superseded: old.map { ($0, end) }, event: event))
     }
 
     private func correct(

@@ -25,6 +25,8 @@ final class Applier: @unchecked Sendable {
     /// Whether ingest times are kept for latencies: live they are, at recovery not.
     var keepsIngestRuns = false
     private var ingestRuns: [IngestRun] = []
+    /// What the frame at hand changes in the views: all of it becomes visible together.
+    var changes: [FeatureChange] = []
     /// Views whose `view ready` frame was applied: after a recovery they are to be filled again.
     private(set) var filled: Set<String> = []
     /// Views activated since the last snapshot that miss nothing.
@@ -84,6 +86,12 @@ final class Applier: @unchecked Sendable {
     /// Puts restored definitions in force, before anything that refers to them is restored.
     func definitionsRestored() { refresh() }
 
+    /// Puts a snapshot in force beside the order of frames; while none is applied.
+    func replace(_ snapshot: Snapshot) {
+        current = snapshot
+        state.install(snapshot)
+    }
+
     private func refresh() {
         isStale = false
         current = compile(state.history, current)
@@ -104,6 +112,7 @@ final class Applier: @unchecked Sendable {
         }
         if let feeds = current.feeds[contractName] {
             for view in feeds.views { feed(view, root, event, seq: seq) }
+            applyChanges()
             for measure in feeds.measures {
                 state.rollups.add(measure, root, timeMicros: event.eventMicros, &slots)
             }
@@ -133,8 +142,16 @@ final class Applier: @unchecked Sendable {
 
     private func feed(_ view: ViewEntry, _ root: JSONValue, _ event: EventFrame, seq: UInt64) {
         guard let entity = view.definition.entity(of: root, type: event.type) else { return }
-        _ = state.features.apply(
-            view: view.index, view.definition.event(of: root, event, entity: entity, seq: seq))
+        changes.append(
+            FeatureChange(
+                view: view.index, event: view.definition.event(of: root, event, entity: entity, seq: seq)))
+    }
+
+    /// Applies what was collected for one frame.
+    func applyChanges() {
+        if changes.isEmpty { return }
+        state.features.apply(changes)
+        changes.removeAll(keepingCapacity: true)
     }
 
     /// What an item adds to a measure; nil when it is no part of it.

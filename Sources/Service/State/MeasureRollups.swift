@@ -50,14 +50,16 @@ extension JSONValue {
     }
 }
 
-/// All measures in memory, every bucket of them.
+/// All measures in memory, every bucket of them; of superseded versions as long as frames that they cover may have to be
+/// shipped.
 final class MeasureRollups: Sendable {
     struct Entry: Sendable {
         let version: Int
         var table: RollupTable
     }
 
-    let entries = Mutex<[String: Entry]>([:])
+    /// By name, the newest version last.
+    let entries = Mutex<[String: [Entry]]>([:])
 
     /// Adds one item of the measure's stream. Journal thread only, in seq order.
     func add(_ measure: MeasureDefinition, _ item: JSONValue, timeMicros: Int64, _ slots: inout StreamSlots) {
@@ -72,15 +74,17 @@ final class MeasureRollups: Sendable {
         adding new: (part: MeasureContribution, timeMicros: Int64)?
     ) {
         entries.withLock { entries in
-            if entries[measure.name]?.version != measure.version {
-                entries[measure.name] = Entry(version: measure.version, table: RollupTable(measure.measure))
+            if entries[measure.name]?.last?.version != measure.version {
+                entries[measure.name, default: []].append(
+                    Entry(version: measure.version, table: RollupTable(measure.measure)))
             }
+            let last = (entries[measure.name]?.count ?? 1) - 1
             if let (part, timeMicros) = old {
-                entries[measure.name]?.table.remove(
+                entries[measure.name]?[last].table.remove(
                     timeMicros: timeMicros, dimensions: part.dimensions, operand: part.operand, passes: part.pass)
             }
             if let (part, timeMicros) = new {
-                entries[measure.name]?.table.add(
+                entries[measure.name]?[last].table.add(
                     timeMicros: timeMicros, dimensions: part.dimensions, operand: part.operand, passes: part.pass)
             }
         }
@@ -88,30 +92,36 @@ final class MeasureRollups: Sendable {
 
     /// One row of a measure's version; nil when there is none.
     func state(_ measure: MeasureDefinition, bucket: Int64, dimensions: [String?]) -> MeasureState? {
-        entries.withLock { entries in
-            guard let entry = entries[measure.name], entry.version == measure.version else { return nil }
-            return entry.table.state(bucket: bucket, dimensions: dimensions)
+        entries.withLock {
+            Self.entry($0, measure.name, measure.version)?.table.state(bucket: bucket, dimensions: dimensions)
         }
     }
 
-    /// Puts a table in place.
+    /// Puts the table of a version in place, newer than all there are.
     func put(_ table: RollupTable, of measure: MeasureDefinition) {
-        entries.withLock { $0[measure.name] = Entry(version: measure.version, table: table) }
+        entries.withLock { $0[measure.name, default: []].append(Entry(version: measure.version, table: table)) }
+    }
+
+    /// Forgets a version.
+    func remove(_ measure: String, version: Int) {
+        entries.withLock { entries in
+            guard let index = entries[measure]?.firstIndex(where: { $0.version == version }) else { return }
+            entries[measure]?.remove(at: index)
+            if entries[measure]?.isEmpty == true { entries[measure] = nil }
+        }
+    }
+
+    private static func entry(_ entries: [String: [Entry]], _ measure: String, _ version: Int) -> Entry? {
+        entries[measure]?.last { $0.version == version }
     }
 
     /// The rows of a measure's version; none when nothing was added yet.
     func rows(_ measure: String, version: Int) -> [RollupRow] {
-        entries.withLock { entries in
-            guard let entry = entries[measure], entry.version == version else { return [] }
-            return entry.table.rows()
-        }
+        entries.withLock { Self.entry($0, measure, version)?.table.rows() ?? [] }
     }
 
     /// Which combinations of dimension values are kept apart: the shipper folds its batches by the same list.
     func registry(_ measure: String, version: Int) -> DimensionRegistry? {
-        entries.withLock { entries in
-            guard let entry = entries[measure], entry.version == version else { return nil }
-            return entry.table.registry
-        }
+        entries.withLock { Self.entry($0, measure, version)?.table.registry }
     }
 }
