@@ -166,7 +166,7 @@ final class ServiceCore: Sendable {
             journal: journal, configuration: configuration, clock: clock, telemetry: telemetry,
             recovery: recovered.outcome, shippedSeq: { shipper.shippedSeq })
         parity = ParitySampler(
-            state: state, journal: journal.uuid, clock: clock, url: configuration.databaseURL,
+            state: state, journal: journal, clock: clock, url: configuration.databaseURL,
             perMinute: configuration.paritySamplePerMinute, shippedSeq: { shipper.shippedSeq },
             observe: { telemetry.observe($0, at: clock.now()) })
         tellRecovery()

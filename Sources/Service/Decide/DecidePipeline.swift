@@ -101,8 +101,8 @@ final class DecidePipeline: Sendable {
         let id = RecordID(micros: now, random: (Randomness.word(), Randomness.word()))
         let entity = decision.spec.entityInput.flatMap { inputs[$0].string } ?? ""
         let facts = RecordFacts(
-            id: id, decision: decision, decidedMicros: now, asOfMicros: options.asOfMicros, principal: principal,
-            entity: entity, traceID: traceID, featuresSeq: featuresSeq)
+            id: id, decision: decision, decidedMicros: now, asOfMicros: options.asOfMicros,
+            knownAt: options.knownAt, principal: principal, entity: entity, traceID: traceID, featuresSeq: featuresSeq)
         let written = DecisionAnswer.record(facts, inputs, features, result, workspace)
         guard workspace.record.count <= ServiceLimits.recordBytesMax else {
             throw Problem(413, "record_too_large", "The DecisionRecord would be larger than the limit.")
@@ -130,24 +130,46 @@ final class DecidePipeline: Sendable {
     func assemble(
         _ entry: DecisionEntry, _ inputs: [Value], _ options: DecideOptions, _ workspace: DecideWorkspace
     ) -> AssembledFeatures? {
-        var values: [[FeatureValue]] = []
-        var seq: Int64 = 0
-        for (use, view) in entry.views.enumerated() {
-            guard let key = entry.decision.entityKey(ofUse: use, inputs) else {
-                let nothing = Array(repeating: FeatureValue.null(.noEvent), count: view.view.featureCount)
-                values.append(view.complete(nothing, asOf: options.asOfMicros))
-                continue
+        var attempts = 0
+        while true {
+            attempts += 1
+            var values: [[FeatureValue]] = []
+            var times: [Int64?] = []
+            var (lowest, highest) = (Int64.max, Int64(0))
+            for (use, view) in entry.views.enumerated() {
+                guard let key = entry.decision.entityKey(ofUse: use, inputs) else {
+                    values.append(Array(repeating: FeatureValue.null(.noEvent), count: view.view.featureCount))
+                    times.append(nil)
+                    continue
+                }
+                state.features.read(
+                    key, view.plan, asOf: options.asOfMicros, knownAt: options.knownAt, into: &workspace.vector)
+                guard workspace.vector.status == .complete else { return nil }
+                values.append(workspace.vector.values)
+                times.append(workspace.vector.lastEventTimes.first ?? nil)
+                lowest = min(lowest, workspace.vector.featuresSeq)
+                highest = max(highest, workspace.vector.featuresSeq)
             }
-            state.features.read(
-                key, view.plan, asOf: options.asOfMicros, knownAt: options.knownAt, into: &workspace.vector)
-            guard workspace.vector.status == .complete else { return nil }
-            values.append(
-                view.serve(
-                    workspace.vector.values, asOf: options.asOfMicros,
-                    lastEventTime: workspace.vector.lastEventTimes.first ?? nil))
-            seq = max(seq, workspace.vector.featuresSeq)
+            // The record names one position for all: what was applied between two reads is read again.
+            if lowest < highest && attempts < Self.assembleAttemptsMax { continue }
+            return AssembledFeatures(values: complete(values, times, entry, inputs, options), seq: highest)
         }
-        return AssembledFeatures(values: values, seq: seq)
+    }
+
+    /// Events may be applied faster than several views are read; then the last reading stands.
+    private static let assembleAttemptsMax = 4
+
+    /// Adds the on-demand features, and counts what is served.
+    private func complete(
+        _ values: [[FeatureValue]], _ times: [Int64?], _ entry: DecisionEntry, _ inputs: [Value],
+        _ options: DecideOptions
+    ) -> [[FeatureValue]] {
+        entry.views.enumerated().map { use, view in
+            // Without a key nothing was served.
+            entry.decision.entityKey(ofUse: use, inputs) == nil
+                ? view.complete(values[use], asOf: options.asOfMicros)
+                : view.serve(values[use], asOf: options.asOfMicros, lastEventTime: times[use])
+        }
     }
 
     private func append(
@@ -188,6 +210,7 @@ struct RecordFacts {
     let decision: CompiledDecision
     let decidedMicros: Int64
     let asOfMicros: Int64
+    let knownAt: KnownAt
     let principal: String
     /// Empty when the decision has no entity.
     let entity: String
@@ -230,6 +253,12 @@ enum DecisionAnswer {
         writer.timestamp(facts.decidedMicros)
         writer.key("as_of")
         writer.timestamp(facts.asOfMicros)
+        writer.key("known_at")
+        switch facts.knownAt {
+        case .ingestTime(let micros): writer.timestamp(micros)
+        case .latest: writer.string("latest")
+        case .seq: preconditionFailure("no caller names a position")
+        }
         writer.key("principal")
         writer.string(facts.principal)
         writer.key("entity")

@@ -19,14 +19,18 @@ final class MeasureSpans: Sendable {
 
     /// Folds for one batch, each with memory's list of dimension values.
     func folds() -> [MeasureFold] {
-        state.history.measureSpans().compactMap { entry in
+        let defined = state.history.measureSpans().compactMap { entry -> MeasureFold? in
             guard let measure = compiled(entry) else { return nil }
-            let registry = state.rollups.registry(measure.name, version: measure.version)
-            return MeasureFold(
-                measure: measure, fromSeq: entry.fromSeq, toSeq: entry.toSeq,
-                table: RollupTable(measure.measure, registry: registry),
-                whole: { [state] in state.rollups.state(measure, bucket: $0, dimensions: $1) })
+            return fold(measure, from: entry.fromSeq, to: entry.toSeq)
         }
+        return defined + BuiltInMeasures.all.values.sorted { $0.name < $1.name }.map { fold($0, from: 0, to: nil) }
+    }
+
+    private func fold(_ measure: MeasureDefinition, from: UInt64, to: UInt64?) -> MeasureFold {
+        let registry = state.rollups.registry(measure.name, version: measure.version)
+        return MeasureFold(
+            measure: measure, fromSeq: from, toSeq: to, table: RollupTable(measure.measure, registry: registry),
+            whole: { [state] in state.rollups.state(measure, bucket: $0, dimensions: $1) })
     }
 
     private func compiled(_ entry: DefinitionHistory.Entry) -> MeasureDefinition? {
