@@ -10,6 +10,10 @@ public enum MeasureStream: Hashable, Sendable {
     case quality
     /// Calls, per principal and route.
     case usage
+    /// Served feature vectors that were computed again.
+    case featureParity
+    /// Served values that were computed otherwise.
+    case featureMismatches
 }
 
 /// How a measure folds.

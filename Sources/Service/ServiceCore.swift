@@ -172,7 +172,7 @@ final class ServiceCore: Sendable {
             recovery: recovered.outcome, isHeld: { backFill.progress(of: $0)?.isHeld ?? false },
             shippedSeq: { shipper.shippedSeq })
         parity = ParitySampler(
-            state: state, journal: journal.uuid, clock: clock, url: configuration.databaseURL,
+            state: state, journal: journal, clock: clock, url: configuration.databaseURL,
             perMinute: configuration.paritySamplePerMinute, shippedSeq: { shipper.shippedSeq },
             observe: { telemetry.observe($0, at: clock.now()) })
         tellRecovery()

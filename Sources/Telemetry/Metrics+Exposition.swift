@@ -107,10 +107,17 @@ extension Metrics.Family {
         case .limitHits: counter("limit_hits", "Work refused by a named limit.", ["limit"])
         case .activations: counter("activations", "Definitions activated.", ["kind"])
         case .failures: counter("failures", "Failures by component.", ["component", "code"])
+        case .parityPoints: counter("parity_points", "Served feature vectors computed again from PostgreSQL.", ["view"])
         case .parityChecked:
             counter("parity_checked", "Served feature values computed again from PostgreSQL.", ["view"])
         case .parityMismatches:
-            counter("parity_mismatch", "Served feature values that PostgreSQL computes otherwise.", ["view"])
+            counter("parity_mismatch", "Served feature values that were computed otherwise.", ["view"])
+        case .parityFeatureMismatches:
+            counter(
+                "parity_feature_mismatch", "The same by feature, and whether history or SQL differs.",
+                ["view", "feature", "against"])
+        case .paritySkipped:
+            counter("parity_skipped", "Served feature vectors that were due and not computed again.", ["reason"])
         case .seriesOverflow: counter("metric_series_overflow", "Samples counted under __other__.")
         case .databaseUp: gauge("database_up", "1 while PostgreSQL is connected.")
         case .breakerState: gauge("breaker_state", "1 for the state of a circuit breaker.", ["endpoint", "state"])

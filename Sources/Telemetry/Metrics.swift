@@ -15,7 +15,7 @@ public final class Metrics: ObservationSink {
         case connections, suspendedRequests, shipBacklog, shipLagSeconds, journalFree, entities, resident, jobs
         case featuresServed, featureAgeSeconds
         case journalSegmentBytes, journalSegments, snapshotSeq, snapshotAgeSeconds
-        case parityChecked, parityMismatches
+        case parityPoints, parityChecked, parityMismatches, parityFeatureMismatches, paritySkipped
         case seriesOverflow
     }
 
@@ -151,8 +151,12 @@ public final class Metrics: ObservationSink {
             series(.sourceLag, Labels(first: source, second: "0.5")).set(median)
             series(.sourceLag, Labels(first: source, second: "0.99")).set(p99)
         case .parity(let view, let checked, let mismatches):
+            series(.parityPoints, Labels(first: view)).add(1)
             series(.parityChecked, Labels(first: view)).add(Int64(checked))
             series(.parityMismatches, Labels(first: view)).add(Int64(mismatches))
+        case .parityMismatch(let view, let feature, let against):
+            series(.parityFeatureMismatches, Labels(first: view, second: feature, third: against)).add(1)
+        case .paritySkipped(let reason): series(.paritySkipped, Labels(first: reason)).add(1)
         case .database(let isUp): series(.databaseUp).set(isUp ? 1 : 0)
         case .breaker(let endpoint, let state):
             for each in Observation.BreakerState.allCases {

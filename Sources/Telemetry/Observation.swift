@@ -37,8 +37,12 @@ public enum Observation: Sendable {
     case sourceEvents(source: String, kind: String, total: Int)
     /// How far a source's watermark lies behind now, and its events' ingest behind their time.
     case sourceLag(source: String, watermarkAgeMilliseconds: Int64, p50Milliseconds: Int64, p99Milliseconds: Int64)
-    /// Served values were computed again from PostgreSQL.
+    /// The values of one served vector were computed again from PostgreSQL.
     case parity(view: String, checked: Int, mismatches: Int)
+    /// A served value was computed otherwise; `against` says by what.
+    case parityMismatch(view: String, feature: String, against: String)
+    /// A served vector that was due could not be computed again.
+    case paritySkipped(reason: String)
     /// The connection to PostgreSQL came up or went down.
     case database(isUp: Bool)
     /// The circuit breaker of a remote model changed.

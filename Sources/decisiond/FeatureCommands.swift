@@ -13,7 +13,7 @@ struct FeaturesVerify: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
         abstract:
-            "Read features of random entities and times from a running daemon, compute them again in PostgreSQL, compare bit for bit; exits with 1 when any differs."
+            "Read features of random entities and times from a running daemon, compute them again from the stored events and in PostgreSQL, compare all three bit for bit; exits with 1 when any differs."
     )
 
     @Argument(help: "Name of the feature view.")
@@ -70,15 +70,19 @@ struct FeaturesVerify: ParsableCommand {
         // All are read before any is computed, so that PostgreSQL is waited for once.
         let answers = try points.map { try get(client, "/v1/features/\(view)?\(Self.query($0.parameters))") }
         try wait(for: try answers.map(FeatureVerifier.position).max() ?? 0, verifier)
-        var (compared, limited, mismatches) = (0, 0, 0)
+        var (compared, limited, within, historical, mismatches) = (0, 0, 0, 0, 0)
         for (point, answer) in zip(points, answers) {
             let outcome = try verifier.compare(point, with: answer)
-            compared += outcome.compared
-            limited += outcome.limited
+            compared += outcome.sql.compared
+            limited += outcome.historical.limited
+            within += outcome.sql.within
+            historical += outcome.historical.compared
             for line in outcome.mismatches where mismatches < Self.linesMax { print("MISMATCH \(line)") }
             mismatches += outcome.mismatches.count
         }
-        if !verifier.omitted.isEmpty { print("not in SQL: \(verifier.omitted.joined(separator: ", "))") }
+        for remark in verifier.remarks { print(remark) }
+        print(
+            "history: \(historical) values compared; PostgreSQL: \(within) of its values within their error, not equal")
         print(
             "\(view): seed \(seed), \(points.count) points, \(compared) values compared, \(limited) limited, \(mismatches) mismatches"
         )

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import Features
@@ -53,7 +54,7 @@ import Testing
     ]) func aggregates(_ aggregate: Aggregate, _ part: String) {
         let made = sql([feature("f", aggregate)])
         #expect(made.text.contains(part), "\(part) is not in\n\(made.text)")
-        #expect(made.features == [0] && made.omitted == [])
+        #expect(made.features.map(\.index) == [0] && made.omitted.isEmpty)
     }
 
     @Test func timesAreWholeMicroseconds() {
@@ -73,13 +74,50 @@ import Testing
             text.contains("n = trunc(n, 2) AND n * 1e2::numeric BETWEEN -9223372036854775808 AND 9223372036854775807"))
     }
 
-    @Test func sumsOfBinaryNumbersAreNotForSQL() {
+    @Test func sumsOfBinaryNumbersAreOfTheirExactValues() {
         let made = sql([
             feature("s", .sum, "data.weight"), feature("m", .max, "data.weight"), feature("a", .mean, "data.weight"),
-            feature("p", .last, "data.product"),
         ])
-        #expect(made.features == [1, 3] && made.omitted == [0, 2])
-        #expect(!made.text.contains("\"s\"") && made.text.contains("AS \"m\"") && made.text.contains("AS \"p\""))
+        #expect(made.features.map(\.index) == [0, 1, 2] && made.features.allSatisfy { $0.precision == .exact })
+        #expect(made.text.contains("AS \"exact data.weight\""))
+        #expect(made.text.contains("coalesce(sum(\"exact data.weight\") FILTER (WHERE event_us > $2 - 3600000000), 0)"))
+        #expect(!sql([feature("m", .max, "data.weight")]).text.contains("exact"))
+    }
+
+    @Test func whatIsNotExactHasItsBoundBesideIt() {
+        let made = sql([
+            feature("q", .quantile(0.5)), feature("n", .count, nil), feature("d", .decayedSum(halfLifeMicros: 86_400)),
+            feature("e", .decayedMean(halfLifeMicros: 86_400)),
+        ])
+        #expect(made.features.map(\.column) == [0, 2, 3, 5])
+        #expect(made.features.map(\.boundColumn) == [1, nil, 4, 6])
+        #expect(made.text.contains("percentile_disc(0.5) WITHIN GROUP (ORDER BY \"data.amount\") FILTER"))
+        #expect(made.text.components(separatedBy: "AS \"weight 86400\"").count == 2)
+    }
+
+    @Test func expiryIsAColumnOfItsOwn() {
+        var spec = FeatureViewSpec(
+            name: "v", version: 1, contract: "c", entity: "e", columns: [],
+            features: [FeatureSpec(name: "n", aggregate: .count, window: .allHistory)])
+        let source = FeatureSource(eventTypes: [], keyPaths: [["subject"]], columnPaths: [])
+        #expect(FeatureSQL(spec, source).expiredColumn == nil)
+        spec.ttlMicros = 7
+        #expect(FeatureSQL(spec, source).expiredColumn == 1)
+        #expect(FeatureSQL(spec, source).text.contains("max(event_us) < $2 - 7 AS \"expired\""))
+    }
+
+    @Test(arguments: [(["time"], ColumnKind.string), (["dataschema"], .string), (["specversion"], .string)])
+    func whatTheTableDoesNotKeepIsNamed(_ path: [String], _ kind: ColumnKind) {
+        let spec = FeatureViewSpec(
+            name: "v", version: 1, contract: "c", entity: "e",
+            columns: [ColumnSpec(name: "x", kind: kind, path: "")],
+            features: [
+                FeatureSpec(name: "n", aggregate: .count, window: .allHistory),
+                FeatureSpec(name: "d", aggregate: .distinct, column: "x", window: .allHistory),
+            ])
+        let made = FeatureSQL(spec, FeatureSource(eventTypes: [], keyPaths: [["subject"]], columnPaths: [path]))
+        #expect(made.features.map(\.index) == [0] && made.omitted.map(\.index) == [1])
+        #expect(made.omitted[0].reason.contains(path[0]))
     }
 
     @Test func namesAndLiteralsCannotBreakOut() {

@@ -23,6 +23,7 @@ import Testing
         .key: { (bytes) throws(FrameError) in _ = try KeyFrame.decode(bytes) },
         .correction: { (bytes) throws(FrameError) in _ = try CorrectionFrame.decode(bytes) },
         .viewReady: { (bytes) throws(FrameError) in _ = try ViewReadyFrame.decode(bytes) },
+        .parity: { (bytes) throws(FrameError) in _ = try ParityFrame.decode(bytes) },
     ]
 
     static func decodes(_ type: FrameType, _ bytes: [UInt8]) -> Bool {
@@ -133,6 +134,16 @@ import Testing
             return encode {
                 ViewReadyFrame(name: texts[0], version: 7, atMicros: time, events: words[1]).encode(into: &$0)
             }
+        case .parity:
+            return encode {
+                ParityFrame(
+                    view: texts[0], version: 7, atMicros: time, origin: texts[1], values: 39, limited: 2,
+                    mismatches: [
+                        ParityFrame.Mismatch(feature: texts[2], against: texts[3]),
+                        ParityFrame.Mismatch(feature: texts[4], against: texts[5]),
+                    ]
+                ).encode(into: &$0)
+            }
         }
     }
 
@@ -152,6 +163,7 @@ import Testing
             case .key: try KeyFrame.decode(buffer).encode(into: &writer)
             case .correction: try CorrectionFrame.decode(buffer).encode(into: &writer)
             case .viewReady: try ViewReadyFrame.decode(buffer).encode(into: &writer)
+            case .parity: try ParityFrame.decode(buffer).encode(into: &writer)
             }
             return writer.bytes
         }
@@ -211,6 +223,7 @@ import Testing
         let known: [String: UInt8] = [
             "event": 1, "quarantine": 2, "duplicates": 3, "decision": 4, "outcome": 5, "access": 6, "activation": 7,
             "key": 8, "correction": 9, "viewReady": 10, "outcomeVerdict": 11,
+            "parity": 12,
         ]
         #expect(numbers == known)
     }

@@ -79,6 +79,7 @@ private let everything: [Observation] =
         .recovered(snapshotSeq: 5, frames: 3, nanoseconds: 9), .snapshotTaken(seq: 8, bytes: 100, nanoseconds: 9),
         .snapshotPassedOver(seq: 8, problem: "part dedupe: a block does not check"),
         .segmentsRecycled(count: 2, firstSeq: 4), .parity(view: "v", checked: 39, mismatches: 1),
+        .parityMismatch(view: "v", feature: "f", against: "sql"), .paritySkipped(reason: "postgres"),
         .features(view: "v", served: 3, medianAgeSeconds: 60),
         .lifecycle(.ready),
     ] + Observation.Level.allCases.map { .level($0, 7) }

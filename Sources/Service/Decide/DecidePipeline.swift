@@ -102,8 +102,8 @@ final class DecidePipeline: Sendable {
         let id = RecordID(micros: now, random: (Randomness.word(), Randomness.word()))
         let entity = decision.spec.entityInput.flatMap { inputs[$0].string } ?? ""
         let facts = RecordFacts(
-            id: id, decision: decision, decidedMicros: now, asOfMicros: options.asOfMicros, principal: principal,
-            entity: entity, traceID: traceID, featuresSeq: featuresSeq)
+            id: id, decision: decision, decidedMicros: now, asOfMicros: options.asOfMicros,
+            knownAt: options.knownAt, principal: principal, entity: entity, traceID: traceID, featuresSeq: featuresSeq)
         let written = DecisionAnswer.record(facts, inputs, features, result, workspace)
         guard workspace.record.count <= ServiceLimits.recordBytesMax else {
             throw Problem(413, "record_too_large", "The DecisionRecord would be larger than the limit.")
@@ -194,6 +194,7 @@ struct RecordFacts {
     let decision: CompiledDecision
     let decidedMicros: Int64
     let asOfMicros: Int64
+    let knownAt: KnownAt
     let principal: String
     /// Empty when the decision has no entity.
     let entity: String
@@ -236,6 +237,12 @@ enum DecisionAnswer {
         writer.timestamp(facts.decidedMicros)
         writer.key("as_of")
         writer.timestamp(facts.asOfMicros)
+        writer.key("known_at")
+        switch facts.knownAt {
+        case .ingestTime(let micros): writer.timestamp(micros)
+        case .latest: writer.string("latest")
+        case .seq: preconditionFailure("no caller names a position")
+        }
         writer.key("principal")
         writer.string(facts.principal)
         writer.key("entity")

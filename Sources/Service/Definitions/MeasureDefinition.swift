@@ -12,6 +12,10 @@ struct MeasureDefinition: Sendable {
         case decisions(String?)
         /// Outcomes of decisions, at the times of their decisions; of one decision, or of all.
         case outcomes(String?)
+        /// Served feature vectors that were computed again.
+        case featureParity
+        /// Served values that were computed otherwise.
+        case featureMismatches
 
         /// As the measure engine names it.
         var engine: MeasureStream {
@@ -19,6 +23,8 @@ struct MeasureDefinition: Sendable {
             case .contract(let name): .contract(name)
             case .decisions: .decisions
             case .outcomes: .outcomes
+            case .featureParity: .featureParity
+            case .featureMismatches: .featureMismatches
             }
         }
 
@@ -27,6 +33,8 @@ struct MeasureDefinition: Sendable {
             switch name {
             case "decisions": self = .decisions(decision)
             case "outcomes": self = .outcomes(decision)
+            case "feature_parity": self = .featureParity
+            case "feature_mismatches": self = .featureMismatches
             default: self = .contract(name)
             }
         }
@@ -34,7 +42,7 @@ struct MeasureDefinition: Sendable {
         /// The decision whose items alone are counted; nil for all.
         var decision: String? {
             switch self {
-            case .contract: nil
+            case .contract, .featureParity, .featureMismatches: nil
             case .decisions(let name), .outcomes(let name): name
             }
         }
@@ -76,7 +84,8 @@ struct MeasureDefinition: Sendable {
         }
         guard let schema = schemas(stream) else {
             problems.add(
-                reader.path("stream"), "unknown_stream", "decisions, outcomes, or the name of a stream contract")
+                reader.path("stream"), "unknown_stream",
+                "decisions, outcomes, feature_parity, feature_mismatches, or the name of a stream contract")
             return nil
         }
         let compiler = ConditionCompiler(environment: schema.environment, problems: problems)

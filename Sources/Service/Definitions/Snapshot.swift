@@ -142,6 +142,8 @@ final class Snapshot: Sendable {
     /// Measures over decisions, and over their outcomes.
     let decisionMeasures: [MeasureDefinition]
     let outcomeMeasures: [MeasureDefinition]
+    /// Measures over comparisons of served features.
+    let parityMeasures: [MeasureDefinition]
     /// Definitions that this binary could not compile although they were published; empty in good order.
     let unusable: [DefinitionKey: [DocumentProblem]]
 
@@ -174,16 +176,19 @@ final class Snapshot: Sendable {
         }
         var decisionMeasures: [MeasureDefinition] = []
         var outcomeMeasures: [MeasureDefinition] = []
+        var parityMeasures: [MeasureDefinition] = []
         for measure in measures.values.sorted(by: { $0.name < $1.name }) {
             switch measure.stream {
             case .contract(let contract): feeds[contract, default: StreamFeeds()].measures.append(measure)
             case .decisions: decisionMeasures.append(measure)
             case .outcomes: outcomeMeasures.append(measure)
+            case .featureParity, .featureMismatches: parityMeasures.append(measure)
             }
         }
         self.feeds = feeds
         self.decisionMeasures = decisionMeasures
         self.outcomeMeasures = outcomeMeasures
+        self.parityMeasures = parityMeasures
     }
 
     /// The same with one view not served any more but filled again.
@@ -205,10 +210,11 @@ final class Snapshot: Sendable {
             building: building.merging([name: fresh]) { $1 }, waiting: waiting)
     }
 
-    /// A daemon that knows no definition yet: the built-in rules only.
+    /// A daemon that knows no definition yet: the built-in rules and measures only.
     static func empty() -> Snapshot {
         Snapshot(
-            definitions: [:], contracts: [:], views: [:], models: [:], decisions: [:], measures: [:], kpis: [:],
+            definitions: [:], contracts: [:], views: [:], models: [:], decisions: [:], measures: BuiltInMeasures.all,
+            kpis: [:],
             policies: .none, unusable: [:])
     }
 }

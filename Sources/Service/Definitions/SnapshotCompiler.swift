@@ -28,7 +28,7 @@ struct SnapshotCompiler {
     private var decisions: [String: DecisionEntry] = [:]
     private var decisionSpecs: [String: DecisionSpec] = [:]
     private var waiting: [String: String] = [:]
-    private var measures: [String: MeasureDefinition] = [:]
+    private var measures = BuiltInMeasures.all
     private var kpis: [String: KPIDefinition] = [:]
     private var policies: [Policy] = []
     private var unusable: [DefinitionKey: [DocumentProblem]] = [:]
@@ -101,6 +101,9 @@ struct SnapshotCompiler {
         case .model: compileModel(definition, pointer, isLenient: isLenient)
         case .decision: compileDecision(definition, pointer)
         case .measure:
+            if BuiltInMeasures.all[definition.key.name] != nil {
+                return problems.add(pointer + "/name", "reserved_name", "a built-in measure has this name")
+            }
             measures[definition.key.name] = MeasureDefinition.parse(definition, at: pointer, problems, schemas: schema)
         case .kpi:
             let (measures, zones) = (measures, zones)
@@ -197,6 +200,7 @@ struct SnapshotCompiler {
     private func schema(_ stream: MeasureDefinition.Stream) -> StreamSchema? {
         switch stream {
         case .contract(let name): return contracts[name].flatMap { $0.isReference ? nil : $0.schema }
+        case .featureParity, .featureMismatches: return StreamSchema(builtIn: stream)
         case .outcomes(let name): return name.map { decisionSpecs[$0] != nil } ?? true ? .outcomes : nil
         case .decisions(let name): return StreamSchema.decisions(name) { decisionSpecs[$0] }
         }

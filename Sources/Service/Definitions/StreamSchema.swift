@@ -101,6 +101,22 @@ struct StreamSchema: Sendable {
 
     private init(fields: [StreamField]) { self.fields = fields }
 
+    /// A built-in stream other than that of decisions, whose fields follow from the decision; nil for any other.
+    init?(builtIn stream: MeasureDefinition.Stream) {
+        let common = [
+            Self.builtIn("view", ["view"], .string), Self.builtIn("version", ["version"], .number),
+            Self.builtIn("origin", ["origin"], .string),
+        ]
+        switch stream {
+        case .featureParity:
+            fields = common + ["values", "limited", "mismatches"].map { Self.builtIn($0, [$0], .number) }
+        case .featureMismatches:
+            fields = common + ["feature", "against"].map { Self.builtIn($0, [$0], .string) }
+        case .outcomes: fields = Self.outcomes.fields
+        case .contract, .decisions: return nil
+        }
+    }
+
     private static func builtIn(_ name: String, _ tokens: [String], _ type: FEELType) -> StreamField {
         StreamField(
             name: name, pointer: JSONPointer(tokens: tokens), type: type, scale: nil, classification: nil,

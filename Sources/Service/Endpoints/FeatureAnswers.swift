@@ -7,7 +7,7 @@ import JSON
 struct DisclosedView: Sendable {
     let entry: ViewEntry
     /// Features in serving order.
-    let features: [(name: String, isClassified: Bool, isMasked: Bool)]
+    let features: [FeatureDisclosure]
     /// Which of them the caller asked for.
     var isWanted: [Bool]
 
@@ -21,7 +21,7 @@ struct DisclosedView: Sendable {
     /// The view as policies and the access log name it.
     var resource: AccessResource { AccessResource(type: "feature_view", id: name) }
     /// Whether a feature that is asked for shows a classified field.
-    var isPersonal: Bool { zip(features, isWanted).contains { $0.isClassified && $1 } }
+    var isPersonal: Bool { zip(features, isWanted).contains { $0.classification != nil && $1 } }
     /// Features that are asked for and answered with null.
     var masked: [String] { zip(features, isWanted).filter { $0.0.isMasked && $0.1 }.map(\.0.name) }
 
@@ -72,23 +72,33 @@ extension ServiceHandler {
     }
 }
 
+/// What a served feature shows of its contract's fields.
+struct FeatureDisclosure: Sendable {
+    let name: String
+    /// The contract's word for how private the field is that it shows; nil when it shows none.
+    let classification: String?
+    /// Whether the caller sees null instead.
+    let isMasked: Bool
+}
+
 extension FeatureViewDefinition {
-    /// For every feature in serving order: its name, whether it shows a classified field, and whether the caller sees
-    /// null instead. An on-demand feature shows what it is made from.
-    func disclosure(
-        _ contract: ContractEntry?, _ plan: MaskPlan
-    ) -> [(name: String, isClassified: Bool, isMasked: Bool)] {
+    /// Every feature in serving order. An on-demand feature shows what it is made from, and is masked when any of that is;
+    /// its classification is that of the first classified one.
+    func disclosure(_ contract: ContractEntry?, _ plan: MaskPlan) -> [FeatureDisclosure] {
         var shown = spec.features.map { feature in
             let classification = classification(of: feature, contract)
             // Only features that show a field of the contract are masked, by their own rules or the field's.
             let verdict = classification.flatMap {
                 plan.verdict(path: "\(spec.name).\(feature.name)", classification: $0)
             }
-            return (name: feature.name, isClassified: classification != nil, isMasked: verdict != nil)
+            return FeatureDisclosure(name: feature.name, classification: classification, isMasked: verdict != nil)
         }
         for feature in onDemand.features {
             let sources = feature.sources.map { shown[$0] }
-            shown.append((feature.name, sources.contains { $0.isClassified }, sources.contains { $0.isMasked }))
+            shown.append(
+                FeatureDisclosure(
+                    name: feature.name, classification: sources.lazy.compactMap(\.classification).first,
+                    isMasked: sources.contains { $0.isMasked }))
         }
         return shown
     }

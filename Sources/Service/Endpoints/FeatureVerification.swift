@@ -27,8 +27,8 @@ extension ServiceHandler {
         }
         let shipper = service.shipper
         let work = FeatureVerificationJob(
-            view: view, sample: Int(sample), seed: UInt64(seed), state: service.state, journal: service.journal.uuid,
-            clock: service.clock, shippedSeq: { shipper.shippedSeq })
+            view: view, sample: Int(sample), seed: UInt64(seed), history: service.history,
+            journal: service.journal.uuid, clock: service.clock, shippedSeq: { shipper.shippedSeq })
         let job = try service.jobs.submit(
             kind: .featureVerification, principal: route.principal, total: sample, unit: "points"
         ) { (context) throws(Problem) in try work.run(context) }

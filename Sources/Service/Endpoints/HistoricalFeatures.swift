@@ -118,12 +118,12 @@ extension ServiceHandler {
                     DocumentProblem(
                         pointer: "/query/view", code: "mixed_entities", message: "the views have different entities"))
             }
-            let features = entry.view.featureNames.indices.filter { index in
+            let served = entry.definition.servedNames
+            let features = served.indices.filter { index in
                 guard let wanted else { return true }
-                let feature = entry.view.featureNames[index]
-                return wanted.contains(feature) || wanted.contains("\(name).\(feature)")
+                return wanted.contains(served[index]) || wanted.contains("\(name).\(served[index])")
             }
-            let found = features.flatMap { [entry.view.featureNames[$0], "\(name).\(entry.view.featureNames[$0])"] }
+            let found = features.flatMap { [served[$0], "\(name).\(served[$0])"] }
             named.formUnion(found)
             views.append(HistoricalRequest.View(entry: entry, features: features))
         }
@@ -159,20 +159,20 @@ extension ServiceHandler {
     /// The columns of the wanted features; with several views their names begin with the view's.
     private func featureColumns(_ views: [HistoricalRequest.View], _ route: RequestRoute) -> [TrainingColumn] {
         views.flatMap { view -> [TrainingColumn] in
-            let spec = view.entry.definition.spec
-            let plan = service.maskPlan(route, AccessResource(type: "feature_view", id: spec.name))
-            let contract = route.snapshot.contracts[spec.contract]
+            let definition = view.entry.definition
+            let (name, interface) = (definition.spec.name, definition.interface)
+            let shown = definition.disclosure(
+                route.snapshot.contracts[definition.spec.contract],
+                service.maskPlan(route, AccessResource(type: "feature_view", id: name)))
             return view.features.map { index in
-                let feature = spec.features[index]
-                let name = views.count == 1 ? feature.name : "\(spec.name).\(feature.name)"
-                var column = TrainingColumn(name: name, role: .feature, type: RowType(spec.type(of: feature)))
-                column.view = spec.name
+                let feature = interface.features[index]
+                var column = TrainingColumn(
+                    name: views.count == 1 ? feature.name : "\(name).\(feature.name)", role: .feature,
+                    type: RowType(feature.type))
+                column.view = name
                 column.feature = feature.name
-                column.classification = view.entry.definition.classification(of: feature, contract)
-                if let classification = column.classification {
-                    let path = "\(spec.name).\(feature.name)"
-                    column.isMasked = plan.verdict(path: path, classification: classification) != nil
-                }
+                column.classification = shown[index].classification
+                column.isMasked = shown[index].isMasked
                 return column
             }
         }

@@ -24,6 +24,8 @@ enum FrameType: UInt8, Sendable, CaseIterable {
     case viewReady = 10
     /// What became of an outcome that was accepted while nobody could say whether its decision exists.
     case outcomeVerdict = 11
+    /// A served feature vector was computed again.
+    case parity = 12
 }
 
 /// An accepted event as the journal holds it. Slices live as long as the frame's bytes.

@@ -7,7 +7,7 @@ struct FeatureVerificationJob: Sendable {
     let view: ViewEntry
     let sample: Int
     let seed: UInt64
-    let state: ServiceState
+    let history: HistoryReader
     let journal: UInt128
     let clock: WallClock
     /// Position up to which PostgreSQL has everything.
@@ -44,19 +44,16 @@ struct FeatureVerificationJob: Sendable {
     private func compare(
         _ points: [ParityPoint], _ context: JobContext, _ connection: PostgresConnection
     ) throws -> JobResult {
-        let check = ParityCheck(view.definition, journal: journal)
+        var check = ParityCheck(view.definition, view.view, journal: journal)
         var total = ParityOutcome()
         var examples: [JSONTree] = []
         for start in stride(from: 0, to: points.count, by: ServiceLimits.verifyBatchPoints) {
             let batch = points[start..<min(start + ServiceLimits.verifyBatchPoints, points.count)]
-            let served = batch.compactMap(serve)
-            total.limited += (batch.count - served.count) * check.sql.features.count
+            let served = batch.map { serve($0, connection) }
             try wait(for: served.map(\.seq).max() ?? 0, context)
             for each in served {
                 let outcome = try check.compare(each.point, served: each.values, seq: each.seq, connection)
-                total.compared += outcome.compared
-                total.limited += outcome.limited
-                total.mismatches += outcome.mismatches
+                total.add(outcome)
                 for mismatch in outcome.mismatches where examples.count < ServiceLimits.verifyExamplesMax {
                     examples.append(Self.example(each.point, mismatch))
                 }
@@ -67,14 +64,15 @@ struct FeatureVerificationJob: Sendable {
         return result(points.count, total, examples, check)
     }
 
-    /// Reads a point from memory; nil when memory cannot answer.
-    private func serve(_ point: ParityPoint) -> Served? {
+    /// Reads a point as the API does; where neither memory nor PostgreSQL can answer, the values say so.
+    private func serve(_ point: ParityPoint, _ connection: PostgresConnection) -> Served {
         var vector = FeatureVector()
-        state.features.read(
-            view.definition.key(of: point.parts), view.plan, asOf: point.asOfMicros,
-            knownAt: point.knownMicros.map(KnownAt.ingestTime) ?? .latest, into: &vector)
-        guard vector.status == .complete else { return nil }
-        return Served(point: point, values: vector.values.map(ServedValue.init), seq: vector.featuresSeq)
+        try? history.read(
+            view, view.definition.key(of: point.parts), asOf: point.asOfMicros,
+            knownAt: point.knownMicros.map(KnownAt.ingestTime) ?? .latest, connection,
+            until: PostgresDeadline.after(.milliseconds(ServiceLimits.historyMillisecondsMax)), into: &vector)
+        let values = view.complete(vector.values, asOf: point.asOfMicros)
+        return Served(point: point, values: values.map(ServedValue.init), seq: vector.featuresSeq)
     }
 
     private func wait(for seq: Int64, _ context: JobContext) throws(Problem) {
@@ -91,7 +89,8 @@ struct FeatureVerificationJob: Sendable {
     /// One mismatch without the entity's key, which may be personal.
     private static func example(_ point: ParityPoint, _ mismatch: ParityMismatch) -> JSONTree {
         .members([
-            "feature": .string(mismatch.feature), "as_of": .string(Timestamp.text(point.asOfMicros)),
+            "feature": .string(mismatch.feature), "against": .string(mismatch.against.rawValue),
+            "as_of": .string(Timestamp.text(point.asOfMicros)),
             "known_at": .string(point.knownMicros.map(Timestamp.text) ?? "latest"),
         ])
     }
@@ -105,10 +104,34 @@ struct FeatureVerificationJob: Sendable {
             body: .members([
                 "kind": .string(JobKind.featureVerification.rawValue), "view": .string(spec.name),
                 "version": .integer(Int64(spec.version)), "seed": .integer(Int64(seed)),
-                "points": .integer(Int64(points)), "values_compared": .integer(Int64(total.compared)),
-                "values_limited": .integer(Int64(total.limited)),
-                "mismatches": .integer(Int64(total.mismatches.count)), "examples": .array(examples),
-                "not_in_sql": .array(check.sql.omitted.map { .string(spec.features[$0].name) }),
+                "points": .integer(Int64(points)), "mismatches": .integer(Int64(total.mismatches.count)),
+                "historical": total.historical.tree, "sql": total.sql.tree,
+                "features": .array(view.definition.precisions(check.sql).map(Self.feature)),
+                "examples": .array(examples),
             ]))
+    }
+
+    private static func feature(
+        _ feature: (name: String, precision: FeatureSQL.Precision?, reason: String?)
+    ) -> JSONTree {
+        var (sql, note) = ("none", feature.reason)
+        switch feature.precision {
+        case .exact?: sql = "exact"
+        case .within(let bound)?: (sql, note) = ("within", bound)
+        case nil: break
+        }
+        return .members([
+            "name": .string(feature.name), "sql": .string(sql), "note": note.map(JSONTree.string) ?? .null,
+        ])
+    }
+}
+
+extension ParityTally {
+    /// The tally as the API shows it.
+    var tree: JSONTree {
+        .members([
+            "equal": .integer(Int64(equal)), "within": .integer(Int64(within)), "different": .integer(Int64(different)),
+            "limited": .integer(Int64(limited)), "absent": .integer(Int64(absent)),
+        ])
     }
 }

@@ -17,12 +17,26 @@ public final class FeatureVerifier {
         public let parameters: [(name: String, value: String)]
     }
 
-    /// What comparing one answer came to.
-    public struct Outcome: Sendable {
+    /// What comparing values came to.
+    public struct Tally: Sendable {
         /// Values compared.
         public let compared: Int
-        /// Values that memory refused by a limit.
+        /// Those among them that differ by no more than the documented error.
+        public let within: Int
+        /// Values that a limit of memory or a mask stood for.
         public let limited: Int
+
+        init(_ tally: ParityTally) {
+            (compared, within, limited) = (tally.compared, tally.within, tally.limited)
+        }
+    }
+
+    /// What comparing one answer came to.
+    public struct Outcome: Sendable {
+        /// Against PostgreSQL's own aggregates.
+        public let sql: Tally
+        /// Against the engine over the stored events.
+        public let historical: Tally
         /// One line for each value that differs.
         public let mismatches: [String]
     }
@@ -30,11 +44,19 @@ public final class FeatureVerifier {
     private let definition: FeatureViewDefinition
     private let connection: PostgresConnection
     private let journal: UInt128
-    private let check: ParityCheck
+    private var check: ParityCheck
     /// The statement that computes the view's features.
     public var sql: String { check.sql.text }
-    /// Features that PostgreSQL cannot give bit for bit.
-    public var omitted: [String] { check.sql.omitted.map { definition.spec.features[$0].name } }
+    /// One line for each feature of which PostgreSQL does not give the same bits: how near it comes, or why it does not.
+    public var remarks: [String] {
+        definition.precisions(check.sql).compactMap { feature in
+            switch feature.precision {
+            case .exact?: nil
+            case .within(let bound)?: "within: \(feature.name) (\(bound))"
+            case nil: "not in SQL: \(feature.name) (\(feature.reason ?? ""))"
+            }
+        }
+    }
 
     /// Connects, and takes the journal that was shipped to last.
     ///
@@ -65,7 +87,7 @@ public final class FeatureVerifier {
             throw FeatureVerifierError(description: "no journal has been shipped to this database")
         }
         self.journal = journal
-        check = ParityCheck(definition, journal: journal)
+        check = ParityCheck(definition, try FeatureView.compile(definition.spec), journal: journal)
     }
 
     /// Points at random, the same for the same seed and the same stored events.
@@ -100,17 +122,16 @@ public final class FeatureVerifier {
         guard tree["version"]?.int64 == Int64(definition.spec.version) else {
             throw FeatureVerifierError(description: "the view has another version now; start again")
         }
-        let served = definition.spec.features.map { feature in
-            ServedValue(
-                json: tree["values"]?[feature.name] ?? .null, nullReason: tree["null_reasons"]?[feature.name]?.string)
+        let served = definition.servedNames.map { name in
+            ServedValue(json: tree["values"]?[name] ?? .null, nullReason: tree["null_reasons"]?[name]?.string)
         }
         let outcome = try check.compare(
             point.point, served: served, seq: try Self.position(of: answer), connection)
         let place = point.parameters.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
         return Outcome(
-            compared: outcome.compared, limited: outcome.limited,
+            sql: Tally(outcome.sql), historical: Tally(outcome.historical),
             mismatches: outcome.mismatches.map {
-                "\(place) \($0.feature): served \($0.served), PostgreSQL \($0.expected)"
+                "\(place) \($0.feature): served \($0.served), \($0.against == .sql ? "PostgreSQL" : "history") \($0.expected)"
             })
     }
 }

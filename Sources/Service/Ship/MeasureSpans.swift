@@ -24,14 +24,18 @@ final class MeasureSpans: Sendable {
             state.rollups.remove(entry.definition.key.name, version: entry.definition.version)
             cache.withLock { $0[Self.key(entry)] = nil }
         }
-        return spans.filter { $0.toSeq ?? .max > seq }.compactMap { entry in
+        let defined = spans.filter { $0.toSeq ?? .max > seq }.compactMap { entry -> MeasureFold? in
             guard let measure = compiled(entry) else { return nil }
-            let registry = state.rollups.registry(measure.name, version: measure.version)
-            return MeasureFold(
-                measure: measure, fromSeq: entry.fromSeq, toSeq: entry.toSeq,
-                table: RollupTable(measure.measure, registry: registry),
-                whole: { [state] in state.rollups.state(measure, bucket: $0, dimensions: $1) })
+            return fold(measure, from: entry.fromSeq, to: entry.toSeq)
         }
+        return defined + BuiltInMeasures.all.values.sorted { $0.name < $1.name }.map { fold($0, from: 0, to: nil) }
+    }
+
+    private func fold(_ measure: MeasureDefinition, from: UInt64, to: UInt64?) -> MeasureFold {
+        let registry = state.rollups.registry(measure.name, version: measure.version)
+        return MeasureFold(
+            measure: measure, fromSeq: from, toSeq: to, table: RollupTable(measure.measure, registry: registry),
+            whole: { [state] in state.rollups.state(measure, bucket: $0, dimensions: $1) })
     }
 
     private static func key(_ entry: DefinitionHistory.Entry) -> String {
@@ -77,6 +81,7 @@ extension DefinitionHistory {
             return definition(.dataContract, name).flatMap { contract in
                 ContractEntry.isReference(contract.document) ? nil : StreamSchema(contract: contract.document)
             }
+        case .featureParity, .featureMismatches: return StreamSchema(builtIn: stream)
         case .decisions(let name): return StreamSchema.decisions(name, spec)
         case .outcomes(let name): return name.map { spec($0) != nil } ?? true ? .outcomes : nil
         }

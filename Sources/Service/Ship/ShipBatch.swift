@@ -105,6 +105,7 @@ struct ShipBatch {
             case .access: try addAccess(AccessFrame.decode(frame.payload), frame.seq)
             case .key: keys.append((frame.seq, try KeyFrame.decode(frame.payload)))
             case .activation: activations.append((frame.seq, try ActivationFrame.decode(frame.payload)))
+            case .parity: try addParity(ParityFrame.decode(frame.payload), frame.seq)
             // Counted in memory only; that a view is ready follows from what is stored.
             case .duplicates, .viewReady: break
             case nil: unreadable += 1
@@ -233,6 +234,17 @@ struct ShipBatch {
         for index in tables.indices {
             guard case .decisions = tables[index].measure.stream else { continue }
             tables[index].add(record, timeMicros: frame.decidedMicros, seq: seq, &slots)
+        }
+    }
+
+    private mutating func addParity(_ frame: ParityFrame, _ seq: UInt64) throws(FrameError) {
+        for (stream, json) in frame.items() {
+            guard let item = try? json.withUnsafeBytes({ try parser.parse($0) }) else {
+                throw FrameError(what: "parity item")
+            }
+            for index in tables.indices where tables[index].measure.stream == stream {
+                tables[index].add(item, timeMicros: frame.atMicros, seq: seq, &slots)
+            }
         }
     }
 

@@ -64,6 +64,7 @@ final class Applier: @unchecked Sendable {
             case .activation: try applyActivation(ActivationFrame.decode(payload), seq: seq)
             case .key: state.apply(try KeyFrame.decode(payload))
             case .viewReady: applyViewReady(try ViewReadyFrame.decode(payload), seq: seq)
+            case .parity: try applyParity(ParityFrame.decode(payload))
             }
         } catch {
             unreadable.wrappingAdd(1, ordering: .relaxed)
@@ -176,6 +177,17 @@ final class Applier: @unchecked Sendable {
         let record = try frame.head(parser, &recordHead)
         for measure in current.decisionMeasures {
             state.rollups.add(measure, record, timeMicros: frame.decidedMicros, &slots)
+        }
+    }
+
+    private func applyParity(_ frame: ParityFrame) throws(FrameError) {
+        for (stream, json) in frame.items() {
+            guard let item = try? json.withUnsafeBytes({ try parser.parse($0) }) else {
+                throw FrameError(what: "parity item")
+            }
+            for measure in current.parityMeasures where measure.stream == stream {
+                state.rollups.add(measure, item, timeMicros: frame.atMicros, &slots)
+            }
         }
     }
 

@@ -6,7 +6,7 @@ struct HistoricalRequest: Sendable {
     /// One view and which of its features.
     struct View: Sendable {
         let entry: ViewEntry
-        /// Indexes of the wanted features, in serving order.
+        /// Places of the wanted features among all that are served, on-demand ones after those that the view keeps.
         let features: [Int]
     }
 

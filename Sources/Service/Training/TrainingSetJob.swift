@@ -172,8 +172,7 @@ struct TrainingSetJob: Sendable {
         reasons.beginObject()
         cells.begin()
         for reader in readers {
-            reader.read(asOf: asOf, knownAt: request.knownAt.bound(asOf: asOf), into: &vector)
-            for value in vector.values {
+            for value in reader.read(asOf: asOf, knownAt: request.knownAt.bound(asOf: asOf), &vector) {
                 let about = request.featureColumns[column]
                 column += 1
                 if !about.isMasked { cells.append(value) }
@@ -268,11 +267,20 @@ struct TrainingSetJob: Sendable {
 /// The features of one view, entity after entity.
 private final class ViewRows {
     private let history: StoredHistory
+    private let definition: FeatureViewDefinition
     private var computation: FeatureComputation
+    /// Where the wanted features are among all that are served; nil when what is computed is what is wanted.
+    private let wanted: [Int]?
 
+    /// - Parameter features: as `HistoricalRequest.View.features`.
     init(_ history: StoredHistory, _ features: [Int]) {
         self.history = history
-        computation = FeatureComputation(history.view.view, features: features)
+        definition = history.view.definition
+        // On-demand features may be made from any other.
+        let stored = definition.spec.features.count
+        let needsAll = features.contains { $0 >= stored }
+        wanted = needsAll ? features : nil
+        computation = FeatureComputation(history.view.view, features: needsAll ? nil : features)
     }
 
     /// Takes the events of the next entity.
@@ -281,8 +289,13 @@ private final class ViewRows {
         try history.events(of: entity) { computation.add($0) }
     }
 
-    func read(asOf: Int64, knownAt: KnownAt, into vector: inout FeatureVector) {
+    /// The wanted features; an on-demand one by the code that serves it, with the row's time as its present.
+    func read(asOf: Int64, knownAt: KnownAt, _ vector: inout FeatureVector) -> [FeatureValue] {
         computation.read(asOf: asOf, knownAt: knownAt, into: &vector)
+        guard let wanted else { return vector.values }
+        var values = vector.values
+        definition.onDemand.append(to: &values, asOf: asOf)
+        return wanted.map { values[$0] }
     }
 }
 
