@@ -1,5 +1,7 @@
 """Decisions that are DMN files, and the endpoint and commands with which rules are tried."""
+import decimal
 import json
+import re
 import subprocess
 
 import daemon as daemons
@@ -131,3 +133,27 @@ def test_analysts_run_their_tests_from_the_command_line(tmp_path):
         capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.splitlines()[0] == "14.28"
     assert subprocess.run([daemons.binary(), "eval", "1 +"], capture_output=True).returncode == 1
+
+
+def examples():
+    """The rows `| expression | value |` of the guide for analysts."""
+    rows = []
+    for line in (daemons.REPOSITORY / "deploy" / "guides" / "rules.md").read_text().splitlines():
+        found = re.fullmatch(r"\| `(.+)` \| `(.+)` \|", line)
+        if found:
+            rows.append((found[1], json.loads(found[2], parse_float=decimal.Decimal)))
+    return rows
+
+
+def test_the_guide_tells_the_truth(daemon):
+    rows = examples()
+    assert len(rows) > 40
+    wrong = []
+    for expression, value in rows:
+        answer = daemon.admin.post("/v1/feel/evaluate", json={"expression": expression})
+        given = json.loads(answer.text, parse_float=decimal.Decimal)
+        if answer.status_code != 200 or given["value"] != value:
+            wrong.append((expression, value, given.get("value", answer.text)))
+        elif value is None and expression != "null" and not given["trace"]["nulls"] and "null" not in expression:
+            wrong.append((expression, "a reason", given["trace"]))
+    assert not wrong
