@@ -44,7 +44,7 @@ let outside: [Target] = [
     .target(
         name: "Service",
         dependencies: [
-            "JSON", "Telemetry", "FEEL", "Contracts", "Models", "Features", "Measures", "Access", "Decisions",
+            "JSON", "Telemetry", "FEEL", "DMN", "Contracts", "Models", "Features", "Measures", "Access", "Decisions",
             "Journal",
             "HTTP", "Postgres", .product(name: "Crypto", package: "swift-crypto"),
             .product(name: "Yams", package: "Yams"),
