@@ -11,7 +11,7 @@ struct Decisiond: ParsableCommand {
         subcommands: [
             Serve.self, Migrate.self, Apply.self, Check.self, ContractCommand.self, ModelCommand.self,
             FeaturesCommand.self,
-            JournalCommand.self, OpenAPI.self, Version.self,
+            JournalCommand.self, OpenAPI.self, TestCommand.self, EvalCommand.self, Version.self,
         ])
 }
 

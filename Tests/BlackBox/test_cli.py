@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 import requests
@@ -42,7 +43,8 @@ def test_version_and_help():
     words = succeeds("version").split()
     assert words[0] == "decisiond" and words[1].count(".") == 2
     assert succeeds("--version").strip() == words[1]
-    for command in ("serve", "migrate", "apply", "check", "contract", "model", "journal", "openapi", "version"):
+    for command in ("serve", "migrate", "apply", "check", "contract", "model", "journal", "openapi", "test", "eval",
+                    "version"):
         assert command in succeeds("--help")
     assert "nonsense" in fails("nonsense")
     fails("check")
@@ -350,3 +352,69 @@ def test_variables_override_the_file(make_daemon, tmp_path):
 def test_a_taken_address_is_told(make_daemon, tmp_path):
     daemon = make_daemon(database_url=None, definitions=None)
     assert str(daemon.port) in serve(tmp_path, DECISIOND_LISTEN=f"127.0.0.1:{daemon.port}")
+
+
+# Rules
+
+MODEL = """<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/" name="m" namespace="urn:m">
+  <inputData id="a" name="a"><variable name="a" typeRef="number"/></inputData>
+  <decision id="d" name="double"><variable name="double" typeRef="number"/>
+    <informationRequirement><requiredInput href="#a"/></informationRequirement>
+    <literalExpression><text>a * 2</text></literalExpression></decision>
+</definitions>"""
+CASES = """<testCases xmlns="http://www.omg.org/spec/DMN/20160719/testcase"
+    xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">
+  <modelName>m.dmn</modelName>
+  <testCase id="right"><inputNode name="a"><value xsi:type="xsd:decimal">2</value></inputNode>
+    <resultNode name="double"><expected><value xsi:type="xsd:decimal">4</value></expected></resultNode></testCase>
+  <testCase id="other"><inputNode name="a"><value xsi:type="xsd:decimal">2</value></inputNode>
+    <resultNode name="double"><expected><value xsi:type="xsd:decimal">EXPECTED</value></expected></resultNode></testCase>
+</testCases>"""
+
+
+def test_test_runs_the_cases_beside_a_model(tmp_path):
+    folder = tmp_path / "suite" / "deeper"
+    folder.mkdir(parents=True)
+    (folder / "m.dmn").write_text(MODEL)
+    cases = folder / "m-test-01.xml"
+    cases.write_text(CASES.replace("EXPECTED", "4"))
+    junit = tmp_path / "junit.xml"
+    lines = succeeds("test", tmp_path / "suite", "--junit", junit).splitlines()
+    assert lines[0] == "deeper/m-test-01.xml: 2 passed, 0 failed" and lines[-1] == "2 passed, 0 failed"
+    assert "2 passed (100.0 %)" in lines[-2]
+    root = ElementTree.parse(junit).getroot()
+    assert root.get("tests") == "2" and root.get("failures") == "0"
+    assert [case.get("name") for case in root.iter("testcase")] == ["right", "other"]
+
+    cases.write_text(CASES.replace("EXPECTED", "5"))
+    done = run("test", tmp_path / "suite", "--junit", junit)
+    assert done.returncode == 1
+    assert "case other: double: expected 5, got 4" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 passed, 1 failed"
+    assert ElementTree.parse(junit).getroot().find(".//failure").get("message").startswith("double: expected 5")
+
+
+def test_test_says_what_it_cannot_run(tmp_path):
+    assert "no *-test-*.xml" in fails("test", tmp_path)
+    cases = tmp_path / "m-test-01.xml"
+    cases.write_text(CASES)
+    assert "m.dmn" in fails("test", tmp_path)
+    (tmp_path / "m.dmn").write_text("<!DOCTYPE d [<!ENTITY a 'b'>]>" + MODEL)
+    assert "doctype_refused" in fails("test", tmp_path)
+    (tmp_path / "m.dmn").write_text(MODEL.replace("</decision>", ""))
+    assert "malformed_xml" in fails("test", tmp_path)
+
+
+def test_eval_prints_value_type_and_reasons(tmp_path):
+    assert succeeds("eval", "0.1 + 0.2").splitlines() == ["0.3", "type: number"]
+    context = tmp_path / "context.json"
+    context.write_text(json.dumps({"monthly income": 1000.5, "tags": ["a", "b"]}))
+    assert succeeds("eval", "{x: monthly income * 2, n: count(tags)}", "--context", context).splitlines()[0] \
+        == '{"x":2001,"n":2}'
+    assert succeeds("eval", "now()", "--at", "2026-01-31T12:00:00Z").splitlines()[0] == '"2026-01-31T12:00:00Z"'
+    lines = succeeds("eval", "missing + 1").splitlines()
+    assert lines[:2] == ["null", "type: Null"] and lines[2] == "null: missing at 1:1: missing"
+    assert "2:3: syntax" in fails("eval", "1 +\n  * 2")
+    assert "--at" in fails("eval", "1", "--at", "tomorrow")
+    context.write_text("[1]")
+    assert "JSON object" in fails("eval", "1", "--context", context)

@@ -83,6 +83,12 @@ enum Files {
     /// Whether something exists at the path.
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// Whether a directory is at the path; a link to one counts as none, so that no walk runs in circles.
+    static func isDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
     /// Names of what a directory holds, in no order.
     static func names(in path: String) throws(FileError) -> [String] {
         guard let directory = opendir(path) else { throw FileError(operation: "opendir", path: path, code: errno) }
