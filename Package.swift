@@ -73,6 +73,10 @@ let tests: [Target] = [
     .executableTarget(
         name: "decisiond-microbench", dependencies: ["Contracts", "Features", "JSON"],
         path: "Tests/Benchmarks/Micro"),
+    .target(name: "CAllocationCount", path: "Tests/Benchmarks/CAllocationCount"),
+    .executableTarget(
+        name: "rule-benchmark", dependencies: ["CAllocationCount", "DMN", "FEEL"],
+        path: "Tests/Benchmarks/RuleBenchmark"),
     .testTarget(name: "JournalTests", dependencies: ["Journal", "JournalSimulation", "journal-append-forever"]),
     .testTarget(name: "HTTPTests", dependencies: ["HTTP"]),
     .target(name: "PostgresTestCluster", dependencies: ["Postgres"], path: "Tests/PostgresTestCluster"),

@@ -43,7 +43,30 @@ enum Comparison {
     /// does.
     @inline(__always)
     static func same(_ a: String, _ b: String) -> Bool {
-        a.utf8.count == b.utf8.count && a == b && a.utf8.elementsEqual(b.utf8)
+        guard a.utf8.count == b.utf8.count else { return false }
+        let isSame = a.utf8.withContiguousStorageIfAvailable { a in
+            b.utf8.withContiguousStorageIfAvailable { b in same(UnsafeRawBufferPointer(a), UnsafeRawBufferPointer(b)) }
+        }
+        return (isSame ?? nil) ?? a.utf8.elementsEqual(b.utf8)
+    }
+
+    /// Equality of as many bytes, eight at a time.
+    @inline(__always)
+    private static func same(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+        var offset = 0
+        while offset + 8 <= a.count {
+            let (x, y) = (
+                a.loadUnaligned(fromByteOffset: offset, as: UInt64.self),
+                b.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+            )
+            if x != y { return false }
+            offset += 8
+        }
+        while offset < a.count {
+            if a[offset] != b[offset] { return false }
+            offset += 1
+        }
+        return true
     }
 
     private static func lists(_ a: [Value], _ b: [Value], _ steps: inout Int) -> Truth {

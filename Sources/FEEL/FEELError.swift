@@ -90,11 +90,22 @@ public struct Environment: Sendable {
     public let types: [String: FEELType]
     /// Rules of IANA zones.
     public let zones: ZoneOffsets
+    /// The scope that every source starts with. Made once, since a table has thousands of cells.
+    let scope: Scope
+    let slotNames: [String]
 
     /// Makes an environment; a later name that equals an earlier one hides it.
     public init(_ names: [TypedName], types: [String: FEELType] = [:], zones: ZoneOffsets = .utcOnly) {
         self.names = names
         self.types = types
         self.zones = zones
+        slotNames = names.map(\.name)
+        var scope = Scope.builtIns
+        // Past the limit no source compiles.
+        for (slot, name) in names.prefix(FEELLimits.environmentNames).enumerated() {
+            scope.push(name.name, Binding(target: .slot(slot), type: name.type))
+        }
+        for type in types.values { scope.noteFields(type) }
+        self.scope = scope
     }
 }

@@ -1,6 +1,7 @@
 /// Evaluates one program once. Holds borrowed views of the program and the slots; never outlives the call that made it.
 struct Machine {
-    let program: Program
+    /// Not counted: whoever runs a machine holds its program meanwhile.
+    unowned(unsafe) let program: Program
     let nodes: UnsafeBufferPointer<Node>
     let constants: UnsafeBufferPointer<Value>
     let children: UnsafeBufferPointer<Int32>

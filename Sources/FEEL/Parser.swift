@@ -2,7 +2,7 @@
 /// depends on what is in scope.
 struct Parser {
     var scanner: SourceScanner
-    var scope = Scope.builtIns
+    var scope: Scope
     let environment: Environment
     /// Type of `?`, nil where there is no input.
     var inputType: FEELType?
@@ -22,12 +22,9 @@ struct Parser {
         }
         scanner = SourceScanner(source)
         self.environment = environment
+        scope = environment.scope
         self.inputType = inputType
         self.isClosed = isClosed
-        for (slot, name) in environment.names.enumerated() {
-            scope.push(name.name, Binding(target: .slot(slot), type: name.type))
-        }
-        for type in environment.types.values { scope.noteFields(type) }
     }
 
     // MARK: Entry points

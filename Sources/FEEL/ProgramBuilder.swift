@@ -19,7 +19,7 @@ struct ProgramBuilder {
     static let linearConstants = 8
 
     init(_ environment: Environment) {
-        self.init(slotNames: environment.names.map(\.name), zones: environment.zones)
+        self.init(slotNames: environment.slotNames, zones: environment.zones)
     }
 
     init(slotNames: [String], zones: ZoneOffsets) {

@@ -101,7 +101,7 @@ struct Binding: Sendable {
 }
 
 /// The names in scope, innermost last. Names are compared token by token, so that spacing inside them does not matter.
-struct Scope {
+struct Scope: Sendable {
     private var bindings: [String: [Binding]] = [:]
     private var order: [String] = []
     private(set) var longestTokens = 1

@@ -1,6 +1,6 @@
 """The figures of deploy/bench, as markdown. Started by deploy/bench, which sets BENCH_*.
 
-    run.py [SECTION ...]       sections: start memory ingest decide restart models micro online busy; default: all, in this order
+    run.py [SECTION ...]       sections: start memory ingest decide restart models feel micro online busy; default: all, in this order
 """
 import array
 import datetime
@@ -15,6 +15,7 @@ import sys
 import time
 
 import harness
+import rules
 import scale
 import workload
 from harness import BenchError, Daemon, command, say, table
@@ -24,7 +25,7 @@ ENTITIES = int(os.environ.get("BENCH_ENTITIES", "100000"))
 PER_ENTITY = int(os.environ.get("BENCH_EVENTS_PER_ENTITY", "4"))
 CONNECTIONS = [int(n) for n in os.environ.get("BENCH_CONNECTIONS", "1 32 128 256").split()]
 LOOPS = 2
-SECTIONS = ["start", "memory", "ingest", "decide", "restart", "models", "micro", "online", "busy"]
+SECTIONS = ["start", "memory", "ingest", "decide", "restart", "models", "feel", "micro", "online", "busy"]
 
 
 class Bench:
@@ -282,6 +283,9 @@ class Bench:
         say(f"{state['applied_seq']:,} frames in the journal, {ENTITIES:,} customers with {PER_ENTITY} purchases each, snapshot "
             f"{size:.0f} MiB.\n")
         table(["memory comes back", "frames replayed", "start to ready, median", "all", "RSS after"], rows)
+
+    def feel(self):
+        rules.section(self.directory)
 
     def micro(self):
         scale.micro(self.directory, self.daemon())

@@ -135,14 +135,19 @@ import Testing
         ]
         let texts: [() -> String] = [
             { "-" }, { "\"a\"" }, { "\"a\", \"b\"" }, { "not(\"c\")" }, { "null" }, { "starts with(?, \"a\")" },
-            { "< \"b\"" },
+            { "< \"b\"" }, { "\"\u{E9}\"" }, { "\"e\u{301}\", \"the first seven, then more\"" },
+            { "\"the first seven, then less\", \"\"" },
+        ]
+        let samples = [
+            "a", "b", "c", "ab", "", "\u{E9}", "e\u{301}", "the first seven, then more", "the first seven, then less",
+            "the first seven",
         ]
         for size in [1, 63, 64, 65, 200] {
-            let rules = (0..<size).map { _ in (numbers[random(12)](), texts[random(7)](), "1") }
+            let rules = (0..<size).map { _ in (numbers[random(12)](), texts[random(10)](), "1") }
             let table = try table(rules, .collect)
             for _ in 0..<60 {
                 let number: Value = random(9) == 0 ? .null : .number(Decimal("\(random(22)).\(random(2) * 5)") ?? .zero)
-                let text: Value = random(9) == 0 ? .null : .string(["a", "b", "c", "ab"][random(4)])
+                let text: Value = random(9) == 0 ? .null : .string(samples[random(samples.count)])
                 let expected = rules.indices.filter { rule in
                     table.columns[0].cells[rule].matches(number, []) == true
                         && table.columns[1].cells[rule].matches(text, []) == true

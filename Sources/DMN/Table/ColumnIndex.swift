@@ -1,17 +1,18 @@
 import FEEL
 
-/// Which rules one column lets pass, per value: bit sets over the rules.
-struct ColumnIndex: Sendable {
-    private enum Keys: Sendable {
-        /// Nothing can be looked up.
-        case none
-        /// Sorted bounds; segment 2i lies below bound i, segment 2i + 1 is the bound itself.
-        case numbers([Decimal])
-        case strings([String: Int])
-        case booleans
+/// Which rules one column lets pass, per value: bit sets over the rules. A class, so that a look-up counts one reference
+/// and not one for each array.
+final class ColumnIndex: Sendable {
+    /// The type of the keys; `.null` when nothing can be looked up.
+    private enum Kind: Sendable {
+        case none, numbers, texts, booleans
     }
 
-    private let keys: Keys
+    private let kind: Kind
+    /// Sorted; segment 2i lies below bound i, segment 2i + 1 is the bound itself.
+    private let bounds: [Decimal]
+    /// Sorted; segment i is text i.
+    private let texts: TextKeys
     /// Bit sets of all segments, one after the other; the last one is for values that match no key.
     private let bits: [UInt64]
     private let opaque: [UInt64]
@@ -25,24 +26,26 @@ struct ColumnIndex: Sendable {
         builder.build()
         self.words = words
         switch builder.kind {
-        case .number: keys = .numbers(builder.bounds)
-        case .string: keys = .strings(builder.texts)
-        case .boolean: keys = .booleans
-        default: keys = .none
+        case .number: kind = .numbers
+        case .string: kind = .texts
+        case .boolean: kind = .booleans
+        default: kind = .none
         }
+        bounds = builder.bounds
+        texts = builder.texts
         bits = builder.bits
         opaque = builder.opaque
         otherSegment = builder.segmentCount - 1
         hasOpaque = builder.opaque.contains { $0 != 0 }
     }
 
-    /// 64 rules' bits at an offset from a segment's start: set when the cell passes, or must be evaluated.
-    @inline(__always)
-    func word(_ offset: Int) -> UInt64 { bits[offset] }
-
-    /// Where the bits for a value begin.
-    @inline(__always)
-    func segmentStart(_ value: Value) -> Int { segment(value) * words }
+    /// Takes out the rules, one bit each, whose cells do not let the value pass; those that must be evaluated stay.
+    func narrow(_ candidates: UnsafeMutableBufferPointer<UInt64>, by value: Value) {
+        let start = segment(value) * words
+        bits.withUnsafeBufferPointer { bits in
+            for word in candidates.indices { candidates[word] &= bits[start + word] }
+        }
+    }
 
     /// Whether a rule's cell must be evaluated.
     @inline(__always)
@@ -51,8 +54,8 @@ struct ColumnIndex: Sendable {
     }
 
     private func segment(_ value: Value) -> Int {
-        switch (keys, value) {
-        case (.numbers(let bounds), .number(let number)):
+        switch (kind, value) {
+        case (.numbers, .number(let number)):
             var low = 0
             var high = bounds.count
             while low < high {
@@ -62,7 +65,7 @@ struct ColumnIndex: Sendable {
                 if order < 0 { low = middle + 1 } else { high = middle }
             }
             return low * 2
-        case (.strings(let texts), .string(let text)): return texts[text] ?? otherSegment
+        case (.texts, .string(let text)): return texts.index(of: text) ?? otherSegment
         case (.booleans, .boolean(let value)): return value ? 1 : 0
         default: return otherSegment
         }
@@ -75,7 +78,7 @@ private struct ColumnIndexBuilder {
     let words: Int
     var kind: FEELType = .null
     var bounds: [Decimal] = []
-    var texts: [String: Int] = [:]
+    var texts = TextKeys([])
     var bits: [UInt64] = []
     var opaque: [UInt64]
     var segmentCount = 1
@@ -136,10 +139,12 @@ private struct ColumnIndexBuilder {
             bounds = seen.sorted()
             segmentCount = bounds.count * 2 + 2
         case .string:
+            var all: [String] = []
             for cell in cells {
                 guard case .values(let values) = cell.shape else { continue }
-                for case .string(let text) in values where texts[text] == nil { texts[text] = texts.count }
+                all += values.compactMap(\.string)
             }
+            texts = TextKeys(all)
             segmentCount = texts.count + 1
         case .boolean: segmentCount = 3
         default: segmentCount = 1
@@ -160,7 +165,7 @@ private struct ColumnIndexBuilder {
             for value in values {
                 switch value {
                 case .number(let number): set(rule, position(number) * 2 + 1)
-                case .string(let text): if let segment = texts[text] { set(rule, segment) }
+                case .string(let text): if let segment = texts.index(of: text) { set(rule, segment) }
                 case .boolean(let value): set(rule, value ? 1 : 0)
                 default: break
                 }

@@ -86,30 +86,22 @@ public final class DecisionTable: Sendable {
             }
         }
         let matched = match(inputs, slots, &call)
-        return TableResult(
-            outcome: outcome(matched, slots, &call), matchedRules: matched.map { $0 + 1 }, inputs: inputs)
+        return TableResult(outcome: outcome(matched, slots, &call), matchedRules: matched, inputs: inputs)
     }
 
     // MARK: Matching
 
-    /// Indices of the matching rules, ascending; stops at the first under FIRST.
+    /// Numbers of the matching rules, from 1, ascending; stops at the first under FIRST.
     private func match(_ inputs: [Value], _ slots: [Value], _ call: inout Call) -> [Int] {
         var matched: [Int] = []
-        if wordCount <= 1 {
-            var bits = DecisionTable.ruleBits(ruleCount)
-            for column in columns.indices {
-                bits &= columns[column].index.word(columns[column].index.segmentStart(inputs[column]))
+        withUnsafeTemporaryAllocation(of: UInt64.self, capacity: wordCount) { candidates in
+            for word in 0..<wordCount {
+                candidates.initializeElement(at: word, to: DecisionTable.ruleBits(ruleCount - word * 64))
             }
-            collect(bits, 0, inputs, slots, &call, &matched)
-            return matched
-        }
-        let starts = columns.indices.map { columns[$0].index.segmentStart(inputs[$0]) }
-        for word in 0..<wordCount {
-            var bits = DecisionTable.ruleBits(ruleCount - word * 64)
-            for column in columns.indices where bits != 0 {
-                bits &= columns[column].index.word(starts[column] + word)
+            for column in columns.indices { columns[column].index.narrow(candidates, by: inputs[column]) }
+            for word in 0..<wordCount where candidates[word] != 0 {
+                if collect(candidates[word], word * 64, inputs, slots, &call, &matched) { break }
             }
-            if bits != 0, collect(bits, word * 64, inputs, slots, &call, &matched) { return matched }
         }
         return matched
     }
@@ -120,7 +112,6 @@ public final class DecisionTable: Sendable {
     }
 
     /// Adds the rules of one word that match; true when no further rule matters.
-    @discardableResult
     private func collect(
         _ candidates: UInt64, _ base: Int, _ inputs: [Value], _ slots: [Value], _ call: inout Call,
         _ matched: inout [Int]
@@ -130,7 +121,7 @@ public final class DecisionTable: Sendable {
             let rule = base + bits.trailingZeroBitCount
             bits &= bits - 1
             if passes(rule, inputs, slots, &call) {
-                matched.append(rule)
+                matched.append(rule + 1)
                 if hitPolicy == .first { return true }
             }
         }
@@ -147,9 +138,9 @@ public final class DecisionTable: Sendable {
 
     // MARK: Outcome
 
-    private func row(_ rule: Int, _ slots: [Value], _ call: inout Call) -> [Value] {
-        if let row = constantRows[rule] { return row }
-        return outputs[rule].map { $0.evaluate(slots, in: &call) }
+    private func row(_ number: Int, _ slots: [Value], _ call: inout Call) -> [Value] {
+        if let row = constantRows[number - 1] { return row }
+        return outputs[number - 1].map { $0.evaluate(slots, in: &call) }
     }
 
     private func rows(_ matched: [Int], _ slots: [Value], _ call: inout Call) -> [[Value]] {
@@ -182,7 +173,7 @@ public final class DecisionTable: Sendable {
             if let value = defaults.first.flatMap({ $0?.evaluate(slots, in: &call) }) { return .noMatch([value]) }
             return aggregation == .count ? .aggregated(.number(0)) : .noMatch([.null])
         }
-        let values = matched.map { outputs[$0][0].evaluate(slots, in: &call) }
+        let values = matched.map { outputs[$0 - 1][0].evaluate(slots, in: &call) }
         switch aggregation {
         case .count: return .aggregated(.number(values.count))
         case .sum: return .aggregated(ListFunctions.sum(values))
