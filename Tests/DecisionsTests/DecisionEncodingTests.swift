@@ -108,7 +108,10 @@ import Testing
         let text = Fixture.json { DecisionEncoding.result(decision, result, evidence: .max, to: &$0) }
         #expect(
             text.contains(#""score":0.5,"model":null,"fallback":{"step":2,"used":"constant","cause":"model_missing"}"#))
-        #expect(text.contains(#""warnings":[{"code":"output_null","subject":"total"}],"evidence":"ffffffffffffffff"}"#))
+        #expect(
+            text.contains(
+                #""warnings":[{"code":"output_null","subject":"total","reason":"missing: spend.total"}],"#
+                    + #""evidence":"ffffffffffffffff"}"#))
         #expect(
             Fixture.json { DecisionEncoding.steps(result, to: &$0) } == """
                 [{"node":"risk","step":1,"used":"m","cause":"model_missing"},\

@@ -63,6 +63,8 @@ import Testing
         writer.string("offer")
         writer.key("version")
         writer.integer(7)
+        writer.key("as_of")
+        writer.timestamp(0)
         writer.key("inputs")
         writer.raw(inputBytes)
         writer.key("features")
@@ -86,8 +88,8 @@ import Testing
         var steps = RecordedSteps(recorded.steps)
         var scratch = DecisionScratch()
         let result = decision.evaluate(
-            inputs: inputs, features: recorded.featureValues(decision), models: { _ in model }, steps: &steps, now: 0,
-            scratch: &scratch)
+            inputs: inputs, features: recorded.featureValues(decision), models: { _ in model }, steps: &steps,
+            now: recorded.asOfMicros, scratch: &scratch)
         let again = bytes(decision, result, recorded.inputBytes, recorded.featureBytes)
         return (String(decoding: recorded.resultBytes, as: UTF8.self), String(decoding: again, as: UTF8.self))
     }
@@ -230,7 +232,7 @@ import Testing
         #expect(stored == again)
     }
 
-    @Test(arguments: ["decision", "version", "inputs", "features", "steps", "result"])
+    @Test(arguments: ["decision", "version", "as_of", "inputs", "features", "steps", "result"])
     func aRecordWithoutAPartIsNone(_ part: String) throws {
         let decision = try Fixture.decision(Self.spec)
         let inputs: [Value] = [.string("c"), .number(1)] + Array(repeating: .null, count: 6)
