@@ -30,4 +30,8 @@ public enum DMNLimits {
     public static let tracedTables = 1_000
     /// Most near misses that are told of one table.
     public static let nearMisses = 20
+    /// Most steps (pairs of rules, segments visited) of one table's check; a larger table is checked in part.
+    public static let analysisSteps = 1_000_000
+    /// Most gaps that are told of one table.
+    public static let gaps = 10
 }

@@ -18,7 +18,7 @@ enum Compilation {
             return build(anything, environment, source, .any)
         }
         if profile == .strict { try StrictChecker(environment).check(term) }
-        return build(term, environment, source, shape(term))
+        return build(term, environment, source, UnaryTestShape(term, environment))
     }
 
     private static func build(
@@ -31,56 +31,5 @@ enum Compilation {
         // Cells of tables, of which there are many, have no use for their tree.
         if keepsTerm { details.term = term }
         return Program(builder, root: root, details: details)
-    }
-
-    /// What the tests of `?` amount to, when they only compare it with constants.
-    private static func shape(_ term: Term) -> UnaryTestShape {
-        let terms: [Term]
-        if case .or(let tests) = term.kind { terms = tests } else { terms = [term] }
-        var values: [Value] = []
-        var ranges: [Interval] = []
-        for term in terms {
-            if let value = constantEqual(term) {
-                values.append(value)
-            } else if let range = constantRange(term) {
-                ranges.append(range)
-            } else {
-                return .opaque
-            }
-        }
-        if ranges.isEmpty { return .values(values) }
-        for value in values {
-            guard case .number = value else { return .opaque }
-            ranges.append(Interval(low: value, high: value, includesLow: true, includesHigh: true))
-        }
-        return .ranges(ranges)
-    }
-
-    private static func constantEqual(_ term: Term) -> Value? {
-        guard case .compare(.equal, let left, let right) = term.kind, case .input = left.kind else { return nil }
-        return constant(right)
-    }
-
-    private static func constantRange(_ term: Term) -> Interval? {
-        switch term.kind {
-        case .inside(let subject, let low, let high, let includesLow, let includesHigh):
-            guard case .input = subject.kind, let low = constant(low), let high = constant(high) else { return nil }
-            return Interval(low: low, high: high, includesLow: includesLow, includesHigh: includesHigh)
-        case .compare(let operation, let left, let right):
-            guard case .input = left.kind, let bound = constant(right) else { return nil }
-            switch operation {
-            case .less: return Interval(low: .null, high: bound, includesLow: false, includesHigh: false)
-            case .lessOrEqual: return Interval(low: .null, high: bound, includesLow: false, includesHigh: true)
-            case .greater: return Interval(low: bound, high: .null, includesLow: false, includesHigh: false)
-            case .greaterOrEqual: return Interval(low: bound, high: .null, includesLow: true, includesHigh: false)
-            default: return nil
-            }
-        default: return nil
-        }
-    }
-
-    private static func constant(_ term: Term) -> Value? {
-        guard case .constant(let value) = term.kind, !value.isNull else { return nil }
-        return value
     }
 }

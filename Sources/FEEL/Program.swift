@@ -223,16 +223,3 @@ enum Truth: UInt8, Sendable {
         }
     }
 }
-
-/// What a cell of a decision table tests, when that can be told without evaluating it; the index of a table is built
-/// from it.
-package enum UnaryTestShape: Sendable {
-    /// `-`: anything passes.
-    case any
-    /// Equal to one of these constants.
-    case values([Value])
-    /// Inside one of these constant ranges (a null endpoint: unbounded).
-    case ranges([Interval])
-    /// Anything else.
-    case opaque
-}

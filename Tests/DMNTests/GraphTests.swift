@@ -54,12 +54,14 @@ import Testing
     @Test func valuesAreConvertedOrNullWithAReason() throws {
         let model = try Models.compile(
             Models.input("n", "number") + Models.decision("one", "[7]", type: "number")
+                + Models.decision("deep", "[[7]]", type: "number")
                 + Models.decision("many", "7", type: "numbers")
                 + Models.decision("day", "@\"2026-01-31\"", type: "dateTime")
                 + Models.decision("clash", "\"x\"", type: "number")
                 + Models.decision("input", "n = null", inputs: ["n"])
                 + "<itemDefinition name=\"numbers\" isCollection=\"true\"><typeRef>number</typeRef></itemDefinition>")
         #expect(model.text("one") == "7")
+        #expect(model.text("deep") == "7")
         #expect(model.text("many") == "[7]")
         #expect(model.text("day").contains("2026-01-31T00:00:00"))
         let clash = try #require(model.evaluate(decision: "clash", inputs: [:]))

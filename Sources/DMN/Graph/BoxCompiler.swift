@@ -7,10 +7,14 @@ struct BoxCompiler {
         let types: TypeTable
         let zones: ZoneOffsets
         let profile: Profile
+        /// Whether tables are checked for overlaps, gaps and their kin.
+        let checksTables: Bool
     }
 
     let settings: Settings
     private(set) var issues: [DMNError.Issue] = []
+    /// Findings that do not keep the model from being published.
+    private(set) var warnings: [DMNError.Issue] = []
     /// Names in scope, by slot.
     private var names: [TypedName]
     /// Slots that any compiled text reads.
@@ -294,6 +298,7 @@ struct BoxCompiler {
         do throws(DMNError) {
             let compiled = try DecisionTable.compile(spec, environment: environment, profile: settings.profile)
             usedSlots.formUnion(compiled.usedSlots)
+            if settings.checksTables { check(compiled, table, location) }
             return (.table(compiled, outputs: outputs), spec.resultType)
         } catch {
             for issue in error.issues where issues.count < DMNLimits.issues {
@@ -304,6 +309,15 @@ struct BoxCompiler {
                         location: table.location(of: issue.pointer) ?? location))
             }
             return (.empty, spec.resultType)
+        }
+    }
+
+    private mutating func check(_ compiled: DecisionTable, _ table: BoxedTable, _ location: SourceLocation?) {
+        for finding in compiled.findings() {
+            let issue = DMNError.Issue(
+                pointer: "/" + pointer.joined(separator: "/") + finding.pointer, code: finding.code.rawValue,
+                message: finding.message, location: table.location(of: finding.pointer) ?? location)
+            if finding.severity == .error { issues.append(issue) } else { warnings.append(issue) }
         }
     }
 

@@ -51,6 +51,8 @@ public final class CompiledModel: Sendable {
     public let functions: [Item]
     /// What was found while compiling a model tolerantly.
     public let issues: [DMNError.Issue]
+    /// What a model that was not compiled tolerantly should be told about its tables: gaps, rules without effect.
+    public let warnings: [DMNError.Issue]
 
     let nodes: [GraphNode]
     /// By decision, in the order of `decisions`.
@@ -59,6 +61,8 @@ public final class CompiledModel: Sendable {
     /// Compiles a model.
     /// - Parameters:
     ///   - imports: the models that it imports, directly or through others, found by namespace.
+    ///   Tables are checked unless the compilation is tolerant: what `DecisionTable.findings` calls an error refuses the
+    ///   model, the rest is in `warnings`.
     /// - Throws: all findings (at most `DMNLimits.issues`); a tolerant compilation only those about the graph:
     ///   `circular_requirement`, `invalid_model` (two models of one namespace), `too_complex`.
     public static func compile(
@@ -75,6 +79,7 @@ public final class CompiledModel: Sendable {
     private init(_ compiler: GraphCompiler, namespace: String) {
         nodes = compiler.nodes
         issues = Array(compiler.issues.prefix(DMNLimits.issues))
+        warnings = Array(compiler.warnings.prefix(DMNLimits.issues))
         func items(_ isWanted: (GraphNode) -> Bool) -> [Item] {
             let wanted = compiler.nodes.filter(isWanted)
             return (wanted.filter { $0.namespace == namespace } + wanted.filter { $0.namespace != namespace }).map {

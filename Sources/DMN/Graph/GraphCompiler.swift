@@ -20,6 +20,7 @@ struct GraphCompiler {
     private var compiled: [Int: GraphNode] = [:]
     private(set) var nodes: [GraphNode] = []
     private(set) var issues: [DMNError.Issue] = []
+    private(set) var warnings: [DMNError.Issue] = []
 
     init(_ models: [DMNModel], _ options: CompiledModel.Options) {
         self.models = models
@@ -257,7 +258,9 @@ struct GraphCompiler {
 
     private func compiler(_ draft: Draft, _ names: [TypedName]) -> BoxCompiler {
         BoxCompiler(
-            BoxCompiler.Settings(types: tables[draft.model], zones: options.zones, profile: options.profile),
+            BoxCompiler.Settings(
+                types: tables[draft.model], zones: options.zones, profile: options.profile,
+                checksTables: !options.isTolerant),
             names: names, pointer: [String(GraphCompiler.pointer(draft.element).dropFirst())])
     }
 
@@ -267,6 +270,7 @@ struct GraphCompiler {
         var compiler = compiler(draft, names)
         let box = compiler.optional(decision.expression, decision.name, expected: type)
         issues += compiler.issues
+        warnings += compiler.warnings
         add(
             position, name: decision.name, kind: .decision(box), type: type,
             resultType: type.type == .any ? box.resultType : type.type, sources: sources)
@@ -281,6 +285,7 @@ struct GraphCompiler {
         let logic = model.logic ?? FunctionDefinition(parameters: [], body: nil)
         let parts = compiler.parts(logic, model.name, result: declared)
         issues += compiler.issues
+        warnings += compiler.warnings
         let function = Box.function(
             parts.names, parts.type, captured: captured, slot: parts.slot, parts.parameters, parts.body)
         add(

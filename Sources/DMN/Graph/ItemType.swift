@@ -56,7 +56,7 @@ final class ItemType: Sendable {
     /// conforms nor is allowed.
     func coerce(_ value: Value, _ call: inout Call, _ subject: @autoclosure () -> String) -> Value {
         if case .any = type, !isConstrained { return value }
-        guard let coerced = Coercion.coerce(value, to: type) else {
+        guard let coerced = Coercion.coerce(unwrapped(value), to: type) else {
             call.note(.typeMismatch, "\(subject()) must be a \(type.name), not a \(value.type.name)")
             return .null
         }
@@ -65,6 +65,17 @@ final class ItemType: Sendable {
             return .null
         }
         return coerced
+    }
+
+    /// A list that holds but one list, where no list is wanted: a singleton is its element however often it was wrapped,
+    /// as it is when every box and variable on its way unwraps it once.
+    private func unwrapped(_ value: Value) -> Value {
+        if case .list = type { return value }
+        var value = value
+        while case .list(let outer) = value, outer.count == 1, case .list(let inner) = outer[0], inner.count == 1 {
+            value = outer[0]
+        }
+        return value
     }
 
     /// Whether a value of the FEEL type passes the constraints; null always does.

@@ -98,9 +98,12 @@ public final class DecisionTable: Sendable {
             for word in 0..<wordCount {
                 candidates.initializeElement(at: word, to: DecisionTable.ruleBits(ruleCount - word * 64))
             }
-            for column in columns.indices { columns[column].index.narrow(candidates, by: inputs[column]) }
+            var unknown: Set<Int> = []
+            for column in columns.indices {
+                if !columns[column].index.narrow(candidates, by: inputs[column]) { unknown.insert(column) }
+            }
             for word in 0..<wordCount where candidates[word] != 0 {
-                if collect(candidates[word], word * 64, inputs, slots, &call, &matched) { break }
+                if collect(candidates[word], word * 64, inputs, unknown, slots, &call, &matched) { break }
             }
         }
         return matched
@@ -113,14 +116,14 @@ public final class DecisionTable: Sendable {
 
     /// Adds the rules of one word that match; true when no further rule matters.
     private func collect(
-        _ candidates: UInt64, _ base: Int, _ inputs: [Value], _ slots: [Value], _ call: inout Call,
-        _ matched: inout [Int]
+        _ candidates: UInt64, _ base: Int, _ inputs: [Value], _ unknown: Set<Int>, _ slots: [Value],
+        _ call: inout Call, _ matched: inout [Int]
     ) -> Bool {
         var bits = candidates
         while bits != 0 {
             let rule = base + bits.trailingZeroBitCount
             bits &= bits - 1
-            if passes(rule, inputs, slots, &call) {
+            if passes(rule, inputs, unknown, slots, &call) {
                 matched.append(rule + 1)
                 if hitPolicy == .first { return true }
             }
@@ -129,8 +132,15 @@ public final class DecisionTable: Sendable {
     }
 
     /// Whether the cells that the index does not know let the rule pass.
-    private func passes(_ rule: Int, _ inputs: [Value], _ slots: [Value], _ call: inout Call) -> Bool {
-        for column in columns.indices where columns[column].index.isOpaque(rule) {
+    /// - Parameter unknown: the columns whose index knows nothing about their value.
+    private func passes(
+        _ rule: Int, _ inputs: [Value], _ unknown: Set<Int>, _ slots: [Value], _ call: inout Call
+    ) -> Bool {
+        for column in columns.indices {
+            let index = columns[column].index
+            guard index.isOpaque(rule) || !unknown.isEmpty && unknown.contains(column) && index.isTest(rule) else {
+                continue
+            }
             if columns[column].cells[rule].matches(inputs[column], slots, in: &call) != true { return false }
         }
         return true
@@ -182,11 +192,22 @@ public final class DecisionTable: Sendable {
         }
     }
 
+    /// The type of an input column: the declared one, else the expression's.
+    func inputType(_ column: Int) -> FEELType {
+        let declared = spec.inputs[column].type
+        return declared == .any ? columns[column].expression.resultType : declared
+    }
+
+    /// Where a row's values stand in the order of the outputs' allowed values; unlisted values come last.
+    func ranks(_ row: [Value]) -> [Int] {
+        zip(row, priorities).map { value, order in order.firstIndex(of: value) ?? Int.max }
+    }
+
     /// Rows by the order of the outputs' allowed values, column by column; ties keep rule order, unlisted values come
     /// last.
     private func ordered(_ rows: [[Value]]) -> [[Value]] {
         let ranked = rows.enumerated().map { offset, row in
-            (rank: zip(row, priorities).map { value, order in order.firstIndex(of: value) ?? Int.max }, offset: offset)
+            (rank: ranks(row), offset: offset)
         }
         let sorted = ranked.sorted { a, b in
             if a.rank == b.rank { return a.offset < b.offset }
