@@ -152,6 +152,7 @@ final class ServiceCore: Sendable {
             observe: { telemetry.observe($0, at: clock.now()) })
         self.backFill = backFill
         backFill.recover(applier.filled)
+        backFill.rebuild(recovered.outcome.unavailableViews, applier)
         let spans = MeasureSpans(state: state)
         let startup = StartupDefinitions(
             configuration: configuration, publisher: publisher, queries: queries, log: log, clock: clock)

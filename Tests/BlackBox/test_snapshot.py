@@ -311,3 +311,89 @@ def test_a_damaged_snapshot_is_named_and_passed_over(make_daemon, sender):
         return "snapshot" not in degraded(daemon)
     daemons.eventually(healed, "healed", interval=0.5)
     assert newest not in snapshots(daemon)
+
+
+def crc32c(state, content):
+    for byte in content:
+        state = CRC_TABLE[(state ^ byte) & 0xFF] ^ (state >> 8)
+    return state
+
+
+def crc_table():
+    table = []
+    for number in range(256):
+        for _ in range(8):
+            number = number >> 1 ^ (0x82F63B78 if number & 1 else 0)
+        table.append(number)
+    return table
+
+
+CRC_TABLE = crc_table()
+
+
+def make_rows_foreign(path, view):
+    """Changes the saved rows of a view into those of another definition, with checksums that hold."""
+    content = bytearray(path.read_bytes())
+    seed = crc32c(0xFFFFFFFF, content[40:48])
+    name = len(view).to_bytes(4, "little") + view.encode()
+    offset, part, changed = 64, b"", 0
+    while offset < len(content):
+        size = int.from_bytes(content[offset:offset + 4], "little")
+        total = (24 + size + 7) & ~7
+        payload = offset + 24
+        if content[offset + 16] == 1:
+            part = bytes(content[payload:payload + size])
+        place = content.find(name, payload, payload + size) if part.startswith(b"features/") else -1
+        if place >= 0:
+            content[place + len(name)] ^= 1
+            whole = crc32c(crc32c(seed, content[offset:offset + 4]), content[offset + 8:offset + total])
+            content[offset + 4:offset + 8] = (whole ^ 0xFFFFFFFF).to_bytes(4, "little")
+            changed += 1
+        offset += total
+    path.write_bytes(content)
+    return changed
+
+
+def test_a_view_that_no_snapshot_holds_is_filled_again(make_daemon, own_cluster, sender):
+    """Its saved rows are of another make and the journal does not reach back: PostgreSQL answers for it, and it is filled
+    from there beside, with what arrives meanwhile."""
+    daemon = make_daemon(
+        database_url=own_cluster.create_database(), snapshot_frames=500, snapshot_interval_s=1, journal_retention_hours=0,
+        journal_segment_bytes=131072, ship_interval_ms=20)
+    post(daemon.admin, [customer(name) for name in NAMES])
+
+    def recycled():
+        sender.send(daemon.admin, 200)
+        return logged(daemon, "segments recycled") and len(snapshots(daemon)) == 2
+    daemons.eventually(recycled, f"recycled segments\n{daemon.log[-1500:]}", interval=0.3)
+    sender.send(daemon.admin, 50)
+    assert correct(daemon.admin, "first", "3")["status"] == "accepted"
+    daemon.wait_shipped()
+    daemon.kill9()
+    for path in snapshots(daemon):
+        assert make_rows_foreign(path, "customer_purchases") > 100
+    with daemons.held_lock(daemon.database_url, "decisiond.event"):
+        daemon.start(wait=False)
+        daemon.wait_ready()
+        assert degraded(daemon).get("FeatureView/customer_purchases") == "not_restored"
+        job, = [job for job in daemons.eventually(
+            lambda: daemon.admin.get("/v1/jobs").json()["jobs"], "a job") if job["state"] in ("queued", "running")]
+        assert (job["kind"], job["subject"]["name"]) == ("view_back_fill", "customer_purchases")
+        # Live events go into the new table, and a correction of what it has not got yet and the journal still has.
+        sender.send(daemon.admin, 20)
+        assert correct(daemon.admin, "second", str(len(sender.events) - 40))["status"] == "accepted"
+    daemons.eventually(
+        lambda: daemon.admin.get(f"/v1/jobs/{job['id']}").json()["state"] == "done", "filled again")
+    assert "FeatureView/customer_purchases" not in degraded(daemon)
+    counts = [values["count_90d"] for values in told(daemon.admin)["values"]]
+    assert sum(counts) == len(sender.events)
+    after = told(daemon.admin)
+    amounts = [round(values["sum_90d"] * 100) for values in after["values"]]
+    assert sum(amounts) == 125 * len(sender.events) + 2 * 125, "each correction stands once"
+    # From memory, not from PostgreSQL; and so after the next restart.
+    reads = daemon.admin.get("/v1/usage").json()["history_reads"]
+    told(daemon.admin)
+    assert daemon.admin.get("/v1/usage").json()["history_reads"] == reads
+    daemon.restart(kill=True)
+    daemons.eventually(lambda: "FeatureView/customer_purchases" not in degraded(daemon), "filled")
+    assert [round(values["sum_90d"] * 100) for values in told(daemon.admin)["values"]] == amounts

@@ -197,6 +197,14 @@ final class Snapshot: Sendable {
             waiting: waiting.merging(lost.mapValues { _ in name }) { $1 })
     }
 
+    /// The same with a view filled again into a table of its own, while the one that there is goes on answering.
+    func rebuilding(_ name: String, as fresh: ViewEntry) -> Snapshot {
+        Snapshot(
+            definitions: definitions, contracts: contracts, views: views, models: models, decisions: decisions,
+            measures: measures, kpis: kpis, policies: policies, unusable: unusable,
+            building: building.merging([name: fresh]) { $1 }, waiting: waiting)
+    }
+
     /// A daemon that knows no definition yet: the built-in rules only.
     static func empty() -> Snapshot {
         Snapshot(

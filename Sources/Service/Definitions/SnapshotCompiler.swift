@@ -203,7 +203,8 @@ struct SnapshotCompiler {
     }
 
     private mutating func compileView(_ definition: Definition, _ pointer: String) {
-        let known = [previous.views[definition.key.name], previous.building[definition.key.name]].compactMap { $0 }
+        // One that is being filled goes before one of the same version that answers meanwhile.
+        let known = [previous.building[definition.key.name], previous.views[definition.key.name]].compactMap { $0 }
         if let same = known.first(where: { $0.definition.spec.version == definition.version }) {
             return use(same)
         }

@@ -34,4 +34,28 @@ extension BackFill {
             position = page.through
         }
     }
+
+    /// Fills views again whose saved rows were not usable. Their tables take events from the snapshot's position on, and
+    /// say that they do not reach back; PostgreSQL answers for them until a table that is filled beside takes their place.
+    ///
+    /// - Parameters:
+    ///   - views: their names.
+    ///   - applier: applies the frames to come; none is applied meanwhile.
+    func rebuild(_ views: [String], _ applier: Applier) {
+        for name in views {
+            guard let old = state.snapshot.views[name] else { continue }
+            let index = state.features.add(
+                old.view, canSpill: old.definition.isIndexedBySubject, isFilling: true)
+            guard let plan = try? state.features.plan(view: index) else {
+                state.features.release(view: index)
+                continue
+            }
+            let fresh = ViewEntry(
+                definition: old.definition, view: old.view, index: index, plan: plan, store: state.features)
+            let applied = Int64(state.appliedSeq.load(ordering: .acquiring))
+            rebuilt.withLock { $0[fresh.versionedName] = applied }
+            state.history.set(.building, view: name, version: old.definition.spec.version)
+            applier.replace(state.snapshot.rebuilding(name, as: fresh))
+        }
+    }
 }

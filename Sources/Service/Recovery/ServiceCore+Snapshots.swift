@@ -18,11 +18,11 @@ extension ServiceCore {
                     detail: "\(status.failuresInARow) in a row: \(status.lastFailure); a restart replays more frames"))
         }
         for view in recovery.unavailableViews
-        where state.snapshot.views[view]?.definition.spec.version == recoveredVersion(of: view) {
+        where state.snapshot.building[view]?.definition.spec.version == recoveredVersion(of: view) {
             found.append(
                 Degradation(
                     component: "FeatureView/\(view)", code: "not_restored",
-                    detail: "its saved rows are of another make; it is unavailable until it is filled again"))
+                    detail: "its saved rows are of another make; PostgreSQL answers for it until it is filled again"))
         }
         for (name, view) in state.snapshot.building.sorted(by: { $0.key < $1.key }) {
             guard let progress = backFill.progress(of: view), progress.isHeld, let job = progress.job else { continue }

@@ -86,6 +86,12 @@ final class Applier: @unchecked Sendable {
     /// Puts restored definitions in force, before anything that refers to them is restored.
     func definitionsRestored() { refresh() }
 
+    /// Puts a snapshot in force beside the order of frames; while none is applied.
+    func replace(_ snapshot: Snapshot) {
+        current = snapshot
+        state.install(snapshot)
+    }
+
     private func refresh() {
         isStale = false
         current = compile(state.history, current)
