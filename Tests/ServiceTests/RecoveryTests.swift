@@ -358,6 +358,26 @@ import Testing
         #expect(reservations.pending(after: 4).isEmpty)
     }
 
+    /// The identities of a snapshot are handed over, not shared: frames that come after it would copy the tables.
+    @Test func identitiesAreHandedOver() throws {
+        let directory = try Directory()
+        let live = try Live(directory)
+        for batch in try Self.definitions(version: 1) { try live.append(batch) }
+        try Self.send(0..<300, to: live, seed: 9)
+        Self.settle(live, 300)
+        let seq = try live.snapshot()
+        live.stop()
+        let state = ServiceState(quarantineEntriesMax: 5, bootstrap: Self.bootstrap, shardSeed: 3)
+        let applier = Applier(state: state) { _, previous in previous }
+        var restorer = StateRestorer(
+            state, applier, Self.hashKey, dedupe: DedupeTable(horizonMicros: 1, nowMicros: 0))
+        try SnapshotFiles.read(seq: seq, in: PosixStorage(path: directory.journal)) {
+            (_, piece) throws(ReplayRefusal) in try restorer.take(piece)
+        }
+        try restorer.finish(seq: seq)
+        #expect(restorer.takeDedupe().count == 300 && restorer.dedupe.count == 0)
+    }
+
     /// Parts changed at random behind the checksums' back: refused or taken, never a crash.
     @Test func hostileParts() throws {
         let directory = try Directory()

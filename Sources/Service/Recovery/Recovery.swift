@@ -80,7 +80,8 @@ struct ServiceRecovery {
                         + "the whole journal is there and is replayed")
             }
         }
-        var dedupe = restorer.dedupe
+        // Taken over, not shared: the frames to come would copy every table that they touch.
+        var dedupe = restorer.takeDedupe()
         let journal: RecoveredJournal<PosixStorage>
         do throws(JournalError) {
             journal = try replay(after: seq ?? 0, applier, &dedupe)

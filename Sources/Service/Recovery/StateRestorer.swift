@@ -33,6 +33,13 @@ struct StateRestorer {
         self.dedupe = dedupe
     }
 
+    /// Hands the identities over; none are left here.
+    mutating func takeDedupe() -> DedupeTable {
+        var taken = DedupeTable(horizonMicros: dedupe.horizonMicros, nowMicros: 0)
+        swap(&taken, &dedupe)
+        return taken
+    }
+
     /// Takes the next piece.
     mutating func take(_ piece: SnapshotPiece) throws(ReplayRefusal) {
         do {
