@@ -1,10 +1,13 @@
 #define _GNU_SOURCE
 #include "CMicroHTTPD.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -25,7 +28,35 @@ static size_t leave_escaped(void *cls, struct MHD_Connection *connection, char *
     return strlen(text);
 }
 
+typedef enum MHD_Result (*queue_function)(struct MHD_Connection *, unsigned int, struct MHD_Response *);
+typedef struct MHD_Response *(*refusal_function)(struct MHD_Connection *, unsigned int);
+static queue_function library_queue;
+static _Atomic(refusal_function) make_refusal;
+
+static void find_queue(void) {
+    library_queue = (queue_function)dlsym(RTLD_NEXT, "MHD_queue_response");
+    if (library_queue == NULL) abort();
+}
+
+enum MHD_Result cmhd_queue_response(struct MHD_Connection *connection, unsigned int status,
+                                    struct MHD_Response *response) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_queue);
+    return library_queue(connection, status, response);
+}
+
+// What the library cannot read it refuses by itself, with a page of HTML; it has no option for that. It calls its own
+// function by the dynamic symbol, so it calls this one, and nobody else does: ours use cmhd_queue_response.
+enum MHD_Result MHD_queue_response(struct MHD_Connection *connection, unsigned int status, struct MHD_Response *page) {
+    refusal_function make = atomic_load(&make_refusal);
+    struct MHD_Response *made = make == NULL ? NULL : make(connection, status);
+    enum MHD_Result result = cmhd_queue_response(connection, status, made == NULL ? page : made);
+    if (made != NULL) MHD_destroy_response(made);
+    return result;
+}
+
 struct MHD_Daemon *cmhd_start(const struct cmhd_settings *settings) {
+    atomic_store(&make_refusal, settings->refusal);
     unsigned int flags =
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_TURBO | MHD_USE_NO_LISTEN_SOCKET;
     return MHD_start_daemon(

@@ -42,6 +42,12 @@ enum Callbacks {
         }
     }
 
+    /// The library refuses what it cannot read.
+    static let refusal: @convention(c) (OpaquePointer?, UInt32) -> OpaquePointer? = { library, status in
+        guard let library, let held = cmhd_socket_context(library) else { return nil }
+        return connection(held)._withUnsafeGuaranteedRef { $0.libraryRefuses(status) }
+    }
+
     static let log: @convention(c) (UnsafeMutableRawPointer?, UnsafePointer<CChar>?, Int) -> Void = {
         cls, line, length in
         guard let cls, let line else { return }

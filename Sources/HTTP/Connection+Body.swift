@@ -198,6 +198,20 @@ extension Connection {
         }
     }
 
+    /// What is said in place of the library's page when it cannot read a request, or has no memory for it; nil where there
+    /// is no word for that. It closes the connection behind it.
+    func libraryRefuses(_ status: UInt32) -> OpaquePointer? {
+        guard let code = RefusalCode(ofLibrary: status) else { return nil }
+        let response = problem(Refusal(code))
+        head.receivedNanoseconds = MonotonicClock.nanoseconds()
+        stage = .answering
+        stageDeadline = loop.now &+ loop.limits.writeTimeout
+        loop.counters.responses.add()
+        loop.counters.bodyBytesSent.add(UInt64(response.bodyCount))
+        noteAnswered(status: response.status, bytes: response.bodyCount)
+        return response.makeLibraryResponse(closes: true)
+    }
+
     func send(_ response: Response, _ library: OpaquePointer) -> MHD_Result {
         let closes = closesAfter || loop.isDraining
         outgoing = nil
@@ -208,7 +222,7 @@ extension Connection {
         if let prebuilt = response.prebuilt {
             loop.counters.bodyBytesSent.add(UInt64(prebuilt.source.body.count))
             noteAnswered(status: prebuilt.status, bytes: prebuilt.source.body.count)
-            return MHD_queue_response(
+            return cmhd_queue_response(
                 library, UInt32(prebuilt.status), closes ? prebuilt.closing : prebuilt.keepingAlive)
         }
         loop.counters.bodyBytesSent.add(UInt64(response.bodyCount))
@@ -223,7 +237,7 @@ extension Connection {
         guard let made else { return .NO }
         noteAnswered(status: status, bytes: response.bodyCount)
         defer { MHD_destroy_response(made) }
-        return MHD_queue_response(library, UInt32(status), made)
+        return cmhd_queue_response(library, UInt32(status), made)
     }
 }
 

@@ -99,6 +99,7 @@ final class Loop: @unchecked Sendable {
         settings.completed = Callbacks.completed
         settings.connection = Callbacks.notify
         settings.log = Callbacks.log
+        settings.refusal = Callbacks.refusal
         // Above our own bound, which is the one that answers 503.
         settings.connections_max = UInt32(
             limits.connectionsMax + limits.refusedConnectionsMax + limits.acceptsPerTurnMax)

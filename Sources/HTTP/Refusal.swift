@@ -1,5 +1,6 @@
 /// Why the server itself, not the handler, refuses a request or closes a connection. Stable snake_case codes.
 public enum RefusalCode: String, Sendable, CaseIterable {
+    case requestUnreadable = "request_unreadable"
     case headerNotCanonical = "header_not_canonical"
     case headerNameInvalid = "header_name_invalid"
     case headerNameReserved = "header_name_reserved"
@@ -59,6 +60,8 @@ public enum RefusalCode: String, Sendable, CaseIterable {
     /// One sentence for the person who reads the answer: what is wrong and what to do.
     public var detail: StaticString {
         switch self {
+        case .requestUnreadable:
+            "The request is not HTTP/1.1: look at its request line, header fields, Content-Length and chunk sizes."
         case .headerNotCanonical:
             "Header fields must be written 'Name: value' with one space, CRLF line ends and no folding."
         case .headerNameInvalid:
@@ -97,6 +100,20 @@ public enum RefusalCode: String, Sendable, CaseIterable {
         case .shuttingDown: "The server is shutting down; retry."
         case .resourcesExhausted: "The server has no memory for this request; retry later."
         case .responseInvalid: "The server made an answer that cannot be sent."
+        }
+    }
+
+    /// What the library means by a status of its own; nil for one that it does not use.
+    init?(ofLibrary status: UInt32) {
+        switch status {
+        case 400: self = .requestUnreadable
+        case 413: self = .bodyTooLarge
+        case 414: self = .targetTooLong
+        case 431: self = .headerTooLarge
+        case 500: self = .responseInvalid
+        case 503: self = .resourcesExhausted
+        case 505: self = .versionUnsupported
+        default: return nil
         }
     }
 

@@ -15,6 +15,8 @@ struct cmhd_settings {
     MHD_RequestCompletedCallback completed;
     MHD_NotifyConnectionCallback connection;
     void (*log)(void *cls, const char *line, size_t length);
+    /// Makes what is said in place of the library's own page; NULL: the page is sent. The same for all daemons.
+    struct MHD_Response *(*refusal)(struct MHD_Connection *connection, unsigned int status);
     unsigned int connections_max;
     size_t memory_per_connection;
 };
@@ -23,6 +25,10 @@ struct cmhd_settings {
 /// parsing,
 /// targets left as sent. `settings` must outlive the daemon. NULL when the library refuses.
 struct MHD_Daemon *cmhd_start(const struct cmhd_settings *settings);
+
+/// The library's MHD_queue_response; the symbol of that name is ours (shim.c).
+enum MHD_Result cmhd_queue_response(struct MHD_Connection *connection, unsigned int status,
+                                    struct MHD_Response *response);
 
 /// Variadic MHD_get_daemon_info: the epoll descriptor to nest in ours; -1 when there is none.
 int cmhd_epoll_descriptor(struct MHD_Daemon *daemon);
