@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 #if canImport(FoundationNetworking)
     import FoundationNetworking
@@ -7,16 +8,14 @@ import Foundation
 /// Talks to a running daemon, for the commands that change it.
 struct DaemonClient {
     /// What came back.
-    struct Answer {
+    struct Answer: Sendable {
         let status: Int
         let body: Data
     }
 
     /// What the completion handler leaves for the waiting thread.
-    private final class Box: @unchecked Sendable {
-        // SAFETY: written once before the semaphore is signalled, read after it was waited for.
-        var answer: Answer?
-        var problem: String?
+    private final class Box: Sendable {
+        let answer = Mutex<Result<Answer, ConfigurationError>?>(nil)
     }
 
     let url: String
@@ -35,15 +34,18 @@ struct DaemonClient {
         let done = DispatchSemaphore(value: 0)
         let box = Box()
         URLSession.shared.dataTask(with: request) { data, response, error in
+            let answer: Result<Answer, ConfigurationError>
             if let response = response as? HTTPURLResponse {
-                box.answer = Answer(status: response.statusCode, body: data ?? Data())
+                answer = .success(Answer(status: response.statusCode, body: data ?? Data()))
             } else {
-                box.problem = error?.localizedDescription ?? "no answer"
+                let problem = error?.localizedDescription ?? "no answer"
+                answer = .failure(ConfigurationError(description: "\(url): \(problem)"))
             }
+            box.answer.withLock { $0 = answer }
             done.signal()
         }.resume()
         done.wait()
-        if let answer = box.answer { return answer }
-        throw ConfigurationError(description: "\(url): \(box.problem ?? "no answer")")
+        guard let answer = box.answer.withLock({ $0 }) else { preconditionFailure("signalled without an answer") }
+        return try answer.get()
     }
 }

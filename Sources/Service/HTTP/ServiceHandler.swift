@@ -281,12 +281,13 @@ final class ServiceHandler: HTTPHandler {
 }
 
 /// Objects of one kind that threads borrow and give back.
-final class Pool<Element: AnyObject>: @unchecked Sendable {
-    // SAFETY: an element is used by the one thread that took it out; the list itself is behind the mutex.
-    private struct Box: @unchecked Sendable {
-        var elements: [Element] = []
+final class Pool<Element: AnyObject>: Sendable {
+    // SAFETY: `@unchecked Sendable` because an element is reached through the list, which is behind the mutex, or by the one
+    // thread that took it out, never by both.
+    private struct Taken: @unchecked Sendable {
+        let element: Element
     }
-    private let box = Mutex(Box())
+    private let idle = Mutex<[Taken]>([])
     private let make: @Sendable () -> Element
 
     init(_ make: @escaping @Sendable () -> Element) {
@@ -301,21 +302,11 @@ final class Pool<Element: AnyObject>: @unchecked Sendable {
     }
 
     private func take() -> Element {
-        let found = box.withLock { box in
-            Taken(element: box.elements.popLast())
-        }
-        return found.element ?? make()
+        idle.withLock { $0.popLast() }?.element ?? make()
     }
 
     private func give(_ element: Element) {
         let taken = Taken(element: element)
-        box.withLock { box in
-            if let element = taken.element { box.elements.append(element) }
-        }
-    }
-
-    // SAFETY: carries one element through the mutex between two calls of the same thread; nobody else sees it.
-    private struct Taken: @unchecked Sendable {
-        let element: Element?
+        idle.withLock { $0.append(taken) }
     }
 }
