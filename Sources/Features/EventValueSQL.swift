@@ -100,11 +100,13 @@ enum EventValueSQL {
         """
     }
 
-    /// 2^(-age / half-life); 0 once it is no more than half of the smallest binary64, as the engine has it.
+    /// 2^(-age / half-life); 0 once it is no more than half of the smallest binary64, as the engine has it. Whole halvings
+    /// are exact, 2^-k = 5^k 10^-k: `power` gives them no more digits after the point than its argument has.
     private static func weight(_ halfLife: Int64) -> String {
         """
-        CASE WHEN $2 - e.event_us < \(1_075 * halfLife)
-                THEN power(2::numeric, -(round(($2 - e.event_us)::numeric, 20) / \(halfLife))) ELSE 0 END
+        (SELECT CASE WHEN age < \(1_075 * halfLife) THEN power(2::numeric, -(round((age % \(halfLife))::numeric, 20) / \(halfLife)))
+                    * 5::numeric ^ (age / \(halfLife)) * ('1e-' || age / \(halfLife))::numeric ELSE 0 END
+                FROM (SELECT $2 - e.event_us AS age) a)
         """
     }
 

@@ -11,7 +11,6 @@ import os
 import random
 import re
 import subprocess
-import time
 
 import pytest
 
@@ -26,6 +25,8 @@ from test_historical import CSV, wait
 LONG = os.environ.get("DECISIOND_TEST_LONG") == "1"
 START = datetime.datetime(2011, 3, 1, tzinfo=datetime.timezone.utc)
 DAYS, ENTITIES, EVENTS = 20, 12, 1500
+# A little more than the store needs when it holds no events.
+TIGHT_BYTES = 2_600_000
 # Points of each moment and view, and how many are compared in one go.
 POINTS, UNIT = (750, 250) if LONG else (70, 70)
 
@@ -160,12 +161,12 @@ class Generator:
 
 def send(daemon, lines):
     body = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines).encode()
-    while True:
+
+    def sent():
+        # Where memory is short, PostgreSQL may not have taken enough yet to spill more.
         answer = daemon.admin.post("/v1/events", data=body, headers={"Content-Type": retail.NDJSON})
-        if answer.status_code != 503 or answer.json()["code"] != "features_memory":
-            break
-        # Memory is short, and PostgreSQL has not taken enough yet to spill more.
-        time.sleep(0.1)
+        return answer if answer.status_code != 503 or answer.json()["code"] != "features_memory" else None
+    answer = eventually(sent, "the events to be taken", interval=0.1)
     assert answer.status_code == 200, answer.text
     statuses = {result["status"] for result in answer.json()["results"]}
     assert statuses <= {"accepted", "duplicate"}, answer.text[:3000]
@@ -265,12 +266,17 @@ def test_after_back_fill(meters):
 
 def test_across_spill(make_daemon):
     """Memory holds few of the entities: those asked for are fetched back."""
-    made = make_daemon(features_memory_bytes_max=3 << 19, ship_interval_ms=20, parity_sample_per_minute=0)
+    made = make_daemon(features_memory_bytes_max=TIGHT_BYTES, ship_interval_ms=20, parity_sample_per_minute=0)
     decisions.apply(made, MEASUREMENTS, *VIEWS.values())
-    for batch in Generator(4, entities=60).batches(5 * EVENTS, size=500):
+
+    def spilled():
+        return made.admin.get("/v1/usage").json()["feature_entities_spilled"]
+    for batch in Generator(4, entities=60).batches(30 * EVENTS, size=500):
         send(made, batch)
+        if spilled() > 30:
+            break
     made.wait_shipped()
-    eventually(lambda: made.admin.get("/v1/usage").json()["feature_entities_spilled"] > 0, "something to be spilled")
+    eventually(lambda: spilled() > 0, "something to be spilled")
     check(made, "spill", ["parity_exact", "parity_tiled"])
     assert made.admin.get("/v1/usage").json()["feature_entities_fetched"] > 0
 
