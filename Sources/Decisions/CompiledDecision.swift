@@ -123,6 +123,8 @@ public struct CompiledDecision: Sendable {
     public let views: [(name: String, interface: ViewInterface)]
     /// For every feature use, the inputs that hold the parts of the entity's key, in the view's order.
     public let entityInputs: [[Int]]
+    /// What its author should look at: gaps of tables, rules without effect. Empty unless its tables were checked.
+    public let warnings: [DocumentProblem]
     let featureSlots: [FeatureSlot]
     let names: DecisionNames
 
@@ -158,6 +160,8 @@ public struct DecisionCompiler {
     private let pointer: String
     private let problems: ProblemList
     private let models: (String) -> ModelInterface?
+    private let checksTables: Bool
+    private var warnings: [DocumentProblem] = []
     private var names: [TypedName] = []
     private let zones: ZoneOffsets
     private var slots: [String: Int] = [:]
@@ -172,16 +176,19 @@ public struct DecisionCompiler {
     /// - Parameters:
     ///   - pointer: where the spec stands in the document.
     ///   - zones: the time zones that expressions may name; records tell the version of their database.
+    ///   - checksTables: whether tables that overlap, or that contradict their columns, are refused, and gaps told: before
+    ///     publication. What was published once compiles without.
     ///   - views: looks a feature view up by name.
     ///   - models: looks a model up by name.
     public static func compile(
         name: String, version: Int, spec: DecisionSpec, at pointer: String, _ problems: ProblemList,
-        zones: ZoneOffsets = .utcOnly, views: (String) -> ViewInterface?,
+        zones: ZoneOffsets = .utcOnly, checksTables: Bool = false, views: (String) -> ViewInterface?,
         models: @escaping (String) -> ModelInterface?
     ) -> CompiledDecision? {
         let before = problems.problems.count
         var compiler = DecisionCompiler(
-            spec: spec, pointer: pointer, problems: problems, zones: zones, models: models)
+            spec: spec, pointer: pointer, problems: problems, zones: zones, checksTables: checksTables,
+            models: models)
         compiler.declareInputs()
         let featureSlots = compiler.declareFeatures(views)
         let nodes = compiler.compileNodes()
@@ -205,17 +212,19 @@ public struct DecisionCompiler {
         return CompiledDecision(
             name: name, version: version, spec: spec, nodes: nodes, outputs: outputs, scoreSlot: scoreSlot,
             slotCount: compiler.names.count, views: compiler.views,
-            entityInputs: compiler.entityInputs, featureSlots: featureSlots.filter { used.contains($0.slot) },
+            entityInputs: compiler.entityInputs, warnings: compiler.warnings,
+            featureSlots: featureSlots.filter { used.contains($0.slot) },
             names: DecisionNames(
                 name: name, version: version, tzdata: zones.version, spec: spec, nodes: nodes, views: compiler.views,
                 reasonTexts: Dictionary(spec.reasonTexts.map { ($0.code, $0.text) }) { first, _ in first }))
     }
 
     private init(
-        spec: DecisionSpec, pointer: String, problems: ProblemList, zones: ZoneOffsets,
+        spec: DecisionSpec, pointer: String, problems: ProblemList, zones: ZoneOffsets, checksTables: Bool,
         models: @escaping (String) -> ModelInterface?
     ) {
         self.zones = zones
+        self.checksTables = checksTables
         self.spec = spec
         self.pointer = pointer
         self.problems = problems
@@ -296,7 +305,9 @@ public struct DecisionCompiler {
     }
 
     private mutating func compileDMN(_ spec: DMNNodeSpec, _ place: String) -> CompiledDMNNode? {
-        guard let (model, decisions) = spec.compile(zones: zones, at: place, problems) else { return nil }
+        guard let (model, decisions) = spec.compile(zones: zones, checksTables: checksTables, at: place, problems)
+        else { return nil }
+        if checksTables { warnings += model.warnings.problems(at: place + "/model") }
         let selection = model.selection(decisions)
         let environment = Environment(names, zones: zones)
         var bindings: [Expression] = []
@@ -382,6 +393,7 @@ public struct DecisionCompiler {
             }
             return nil
         }
+        if checksTables { check(table, place) }
         var outputSlots: [Int] = []
         var listSlot: Int?
         if table.spec.hitPolicy.isSingleHit {
@@ -399,6 +411,18 @@ public struct DecisionCompiler {
             reasons: spec.rules.map(\.reason),
             inputNames: spec.inputs.map(\.expression), outputSlots: outputSlots, listSlot: listSlot,
             outputNames: spec.outputs.map(\.name))
+    }
+
+    private mutating func check(_ table: DecisionTable, _ place: String) {
+        for finding in table.findings() {
+            let pointer = "\(place)/table\(Self.asWritten(finding.pointer))"
+            if finding.severity == .error {
+                problems.add(pointer, finding.code.rawValue, finding.message)
+            } else {
+                warnings.append(
+                    DocumentProblem(pointer: pointer, code: finding.code.rawValue, message: finding.message))
+            }
+        }
     }
 
     private func checkReasons() {

@@ -55,18 +55,27 @@ public struct DMNNodeSpec: Sendable {
         do {
             return try DMNModel(xml: Array(text.utf8))
         } catch {
-            error.issues.add(to: problems, at: place)
+            for problem in error.issues.problems(at: place) {
+                problems.add(problem.pointer, problem.code, problem.message)
+            }
             return nil
         }
     }
 
     /// Compiles the model and looks its decisions up.
-    func compile(zones: ZoneOffsets, at place: String, _ problems: ProblemList) -> (CompiledModel, [Int])? {
+    ///
+    /// - Parameter checksTables: whether tables that overlap or contradict their columns are refused.
+    func compile(
+        zones: ZoneOffsets, checksTables: Bool, at place: String, _ problems: ProblemList
+    ) -> (CompiledModel, [Int])? {
         let compiled: CompiledModel
         do {
-            compiled = try CompiledModel.compile(model, imports: imports, options: .init(zones: zones))
+            compiled = try CompiledModel.compile(
+                model, imports: imports, options: .init(zones: zones, checksTables: checksTables))
         } catch {
-            error.issues.add(to: problems, at: place + "/model")
+            for problem in error.issues.problems(at: place + "/model") {
+                problems.add(problem.pointer, problem.code, problem.message)
+            }
             return nil
         }
         var indices: [Int] = []
@@ -119,12 +128,12 @@ public final class CompiledDMNNode: Sendable {
 }
 
 extension [DMNError.Issue] {
-    /// Adds the findings to a list of problems: the pointer is the text's, the place within the XML is told in words.
-    func add(to problems: ProblemList, at place: String) {
-        for issue in self {
+    /// The findings as problems of a definition: the pointer is the text's, the place within the XML is told in words.
+    func problems(at place: String) -> [DocumentProblem] {
+        map { issue in
             let line = issue.location.map { " (line \($0.line), column \($0.column))" } ?? ""
             let part = issue.pointer.isEmpty ? "" : "\(issue.pointer): "
-            problems.add(place, issue.code, "\(part)\(issue.message)\(line)")
+            return DocumentProblem(pointer: place, code: issue.code, message: "\(part)\(issue.message)\(line)")
         }
     }
 }
@@ -143,7 +152,9 @@ extension DecisionSpec {
     static func derived(
         from node: DMNNodeSpec, declared: Set<String>, at place: String, _ problems: ProblemList
     ) -> (inputs: [InputSpec], outputs: [OutputSpec])? {
-        guard let (model, decisions) = node.compile(zones: .utcOnly, at: place, problems) else { return nil }
+        guard let (model, decisions) = node.compile(zones: .utcOnly, checksTables: false, at: place, problems) else {
+            return nil
+        }
         let inputs = model.selection(decisions).inputs.map { model.inputs[$0] }.filter {
             node.inputs[$0.qualifiedName] == nil && node.inputs[$0.name] == nil && !declared.contains($0.name)
         }

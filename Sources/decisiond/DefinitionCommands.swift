@@ -35,7 +35,7 @@ struct Check: ParsableCommand {
 
     func run() throws {
         let report = try Offline.check(directory)
-        for line in report.problems { print(line) }
+        for line in report.problems + report.warnings { print(line) }
         guard report.problems.isEmpty else { throw ExitCode(1) }
         print("\(report.definitions) definitions compile")
     }

@@ -157,3 +157,27 @@ def test_the_guide_tells_the_truth(daemon):
         elif value is None and expression != "null" and not given["trace"]["nulls"] and "null" not in expression:
             wrong.append((expression, "a reason", given["trace"]))
     assert not wrong
+
+
+def table(*rules, policy="UNIQUE"):
+    return {
+        "inputs": [{"name": "amount", "type": "number"}],
+        "nodes": [{"name": "tier", "table": {
+            "hit_policy": policy, "inputs": [{"expression": "amount", "type": "number"}],
+            "outputs": [{"name": "level", "type": "string"}],
+            "rules": [{"when": [when], "then": [f'"{then}"']} for when, then in rules]}}],
+        "outputs": [{"name": "tier", "type": "string", "expression": "tier"}]}
+
+
+def test_tables_are_checked_when_they_are_published(daemon):
+    overlap = apply(daemon, table(("< 10", "low"), (">= 5", "high")), "checked", dry_run=True)
+    problem = overlap.json()["errors"][0]
+    assert overlap.status_code == 422 and problem["code"] == "rules_overlap", problem
+    assert problem["pointer"].startswith("/definitions/0/spec/nodes/0/table")
+    gap = apply(daemon, table(("< 10", "low"), ("> 20", "high")), "checked", dry_run=True)
+    assert gap.status_code == 200 and [warning["code"] for warning in gap.json()["warnings"]] == ["rules_gap"]
+    hidden = apply(daemon, table(("-", "all"), ("> 20", "high"), policy="FIRST"), "checked", dry_run=True)
+    assert "rule_unreachable" in [warning["code"] for warning in hidden.json()["warnings"]]
+    assert hidden.json()["warnings"][0]["pointer"].startswith("/definitions/0/spec/nodes/0/table/rules/1")
+    sound = apply(daemon, table(("< 10", "low"), (">= 10", "high"), ("null", "none")), "checked", dry_run=True)
+    assert sound.status_code == 200 and sound.json()["warnings"] == []

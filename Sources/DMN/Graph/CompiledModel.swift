@@ -19,12 +19,19 @@ public final class CompiledModel: Sendable {
         /// Whether expressions that cannot be compiled evaluate to null instead of refusing the model. The findings are
         /// in `issues` either way.
         public var isTolerant: Bool
+        /// Whether tables are checked (`DecisionTable.findings`), as before publication; what was published once need
+        /// not be checked again.
+        public var checksTables: Bool
 
         /// Makes options; without any, those of publication.
-        public init(profile: Profile = .closed, zones: ZoneOffsets = .utcOnly, isTolerant: Bool = false) {
+        public init(
+            profile: Profile = .closed, zones: ZoneOffsets = .utcOnly, isTolerant: Bool = false,
+            checksTables: Bool = true
+        ) {
             self.profile = profile
             self.zones = zones
             self.isTolerant = isTolerant
+            self.checksTables = checksTables
         }
     }
 

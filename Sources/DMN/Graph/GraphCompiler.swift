@@ -260,7 +260,7 @@ struct GraphCompiler {
         BoxCompiler(
             BoxCompiler.Settings(
                 types: tables[draft.model], zones: options.zones, profile: options.profile,
-                checksTables: !options.isTolerant),
+                checksTables: options.checksTables && !options.isTolerant),
             names: names, pointer: [String(GraphCompiler.pointer(draft.element).dropFirst())])
     }
 

@@ -149,11 +149,17 @@ final class Publisher: Sendable {
             for item in fresh { next[item.definition.key] = item.definition }
             let snapshot = try compile(next, retired, problems, pointers)
             try checkLockout(snapshot, caller)
-            if change.isDryRun || fresh.isEmpty { return Self.report(planned, isDryRun: change.isDryRun) }
+            let warnings = planned.flatMap { item in
+                item.definition.key.kind == .decision
+                    ? snapshot.decisions[item.definition.key.name]?.decision.warnings ?? [] : []
+            }
+            if change.isDryRun || fresh.isEmpty {
+                return Self.report(planned, warnings, isDryRun: change.isDryRun)
+            }
             guard let connection else { throw Problem.needsPostgres }
             try commit(fresh.map(\.definition), change.comment, principal, connection)
             try activate(fresh.map(\.definition), change.comment, principal, snapshot)
-            return Self.report(planned, isDryRun: false)
+            return Self.report(planned, warnings, isDryRun: false)
         }
     }
 
@@ -354,7 +360,9 @@ final class Publisher: Sendable {
             422, "invalid_definition", "Nothing was applied: the definitions have problems.", errors: problems.problems)
     }
 
-    private static func report(_ planned: [PlannedDefinition], isDryRun: Bool, verb: String = "applied") -> [UInt8] {
+    private static func report(
+        _ planned: [PlannedDefinition], _ warnings: [DocumentProblem] = [], isDryRun: Bool, verb: String = "applied"
+    ) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
         writer.key("dry_run")
@@ -371,6 +379,19 @@ final class Publisher: Sendable {
             writer.integer(item.definition.version)
             writer.key("status")
             writer.string(item.isUnchanged ? "unchanged" : verb)
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.key("warnings")
+        writer.beginArray()
+        for warning in warnings {
+            writer.beginObject()
+            writer.key("pointer")
+            writer.string(warning.pointer)
+            writer.key("code")
+            writer.string(warning.code)
+            writer.key("detail")
+            writer.string(warning.message)
             writer.endObject()
         }
         writer.endArray()

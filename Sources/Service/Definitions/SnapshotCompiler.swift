@@ -312,7 +312,8 @@ struct SnapshotCompiler {
         let interfaces = modelInterfaces
         let compiled = DecisionCompiler.compile(
             name: definition.key.name, version: definition.version, spec: spec, at: place, problems,
-            zones: zones.offsets, views: { views[$0]?.interface }, models: { interfaces[$0] })
+            zones: zones.offsets, checksTables: pointers[definition.key] != nil,
+            views: { views[$0]?.interface }, models: { interfaces[$0] })
         guard let compiled else { return nil }
         return DecisionEntry(decision: compiled, views: compiled.views.compactMap { views[$0.name] })
     }

@@ -8,6 +8,8 @@ import Postgres
 public struct Offline: Sendable {
     /// One line per problem: file, pointer, code, message.
     public let problems: [String]
+    /// What an author should look at, one a line: gaps of tables, rules without effect.
+    public let warnings: [String]
     /// How many definitions compile.
     public let definitions: Int
     /// openapi.yaml with a typed path per decision; empty when there are problems.
@@ -43,7 +45,11 @@ public struct Offline: Sendable {
                 base: OpenAPIDocument.base,
                 decisions: snapshot.decisions.values.map(\.decision).sorted { $0.name < $1.name })
         }
-        return Offline(problems: lines, definitions: definitions.count, openAPI: document ?? [])
+        let warnings = (snapshot?.decisions.values.flatMap(\.decision.warnings) ?? []).map {
+            "\($0.pointer): warning: \($0.code): \($0.message)"
+        }
+        return Offline(
+            problems: lines, warnings: warnings.sorted(), definitions: definitions.count, openAPI: document ?? [])
     }
 }
 
