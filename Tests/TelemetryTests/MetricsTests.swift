@@ -148,7 +148,7 @@ struct MetricsTests {
         let log = LogFile()
         for observation in everything { log.log.observe(observation, at: 1_291_195_920_000_000) }
         let lines = try log.lines()
-        #expect(lines.count == everything.count - 6 - Observation.Level.allCases.count)
+        #expect(lines.count == everything.count - 8 - Observation.Level.allCases.count)
         for line in lines {
             #expect(line["time"]?.string == "2010-12-01T09:32:00.000Z")
             #expect(line["level"]?.string != nil && line["message"]?.string != nil)
