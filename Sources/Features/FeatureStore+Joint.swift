@@ -14,11 +14,11 @@ public struct FeatureChange: Sendable {
         self.event = event
     }
 
-    /// Calls `body` with every entity that it concerns.
-    @inline(__always)
-    fileprivate func forEachEntity(_ body: (String) -> Void) {
-        if let superseded { body(superseded.event.entity) }
-        if let event { body(event.entity) }
+    /// An entity that it concerns; nil when it concerns none.
+    fileprivate var entity: String? { event?.entity ?? superseded?.event.entity }
+
+    fileprivate func concerns(only entity: String) -> Bool {
+        (event.map { $0.entity == entity } ?? true) && (superseded.map { $0.event.entity == entity } ?? true)
     }
 }
 
@@ -70,25 +70,21 @@ public struct JointRead: Sendable {
 extension FeatureStore {
     /// Applies what one frame changes in all views. One thread, in journal order.
     public func apply(_ changes: [FeatureChange]) {
-        var first: Int?
-        var isOne = true
-        for change in changes {
-            change.forEachEntity { entity in
-                let shard = number(of: entity)
-                if first == nil { first = shard }
-                isOne = isOne && first == shard
+        guard let entity = changes.first(where: { $0.entity != nil })?.entity else { return }
+        // The usual case: all views of one key.
+        if changes.allSatisfy({ $0.concerns(only: entity) }) {
+            let hash = ByteDictionary.hash(entity)
+            shard(of: entity).mutex.withLock { shard in
+                // By index: taking an element out would count references to all that it holds.
+                for index in changes.indices { shard.apply(changes[index], hash: hash) }
             }
+            return
         }
-        guard let first else { return }
-        guard isOne else { return applyToSeveral(changes) }
-        shards[first].mutex.withLock { shard in
-            for change in changes { shard.apply(change, of: nil) { _ in first } }
-        }
-    }
-
-    private func applyToSeveral(_ changes: [FeatureChange]) {
         var numbers: Set<Int> = []
-        for change in changes { change.forEachEntity { numbers.insert(number(of: $0)) } }
+        for change in changes {
+            if let superseded = change.superseded { numbers.insert(number(of: superseded.event.entity)) }
+            if let event = change.event { numbers.insert(number(of: event.entity)) }
+        }
         apply(changes, holding: numbers.sorted()[...])
     }
 
@@ -134,27 +130,33 @@ extension FeatureStore {
 }
 
 extension Shard {
-    /// Applies the part of a change that concerns this shard.
-    ///
-    /// - Parameters:
-    ///   - own: this shard's number; nil when everything is of this shard.
-    ///   - number: the shard of an entity.
-    fileprivate mutating func apply(_ change: FeatureChange, of own: Int?, _ number: (String) -> Int) {
-        if let (old, end) = change.superseded, own == nil || number(old.entity) == own {
+    /// Applies a change of one entity.
+    fileprivate mutating func apply(_ change: FeatureChange, hash: Int) {
+        if let (old, end) = change.superseded { supersede(view: change.view, old, by: end, hash: hash) }
+        if let event = change.event, event.entity.utf8.count <= FeatureLimits.stringBytesMax {
+            _ = apply(view: change.view, event, hash: hash)
+        }
+    }
+
+    /// Applies the part of a change that concerns the shard `own`.
+    fileprivate mutating func apply(_ change: FeatureChange, of own: Int, _ number: (String) -> Int) {
+        if let (old, end) = change.superseded, number(old.entity) == own {
             supersede(view: change.view, old, by: end, hash: ByteDictionary.hash(old.entity))
         }
-        guard let event = change.event, event.entity.utf8.count <= FeatureLimits.stringBytesMax,
-            own == nil || number(event.entity) == own
-        else { return }
-        _ = apply(view: change.view, event, hash: ByteDictionary.hash(event.entity))
+        if let event = change.event, event.entity.utf8.count <= FeatureLimits.stringBytesMax,
+            number(event.entity) == own
+        {
+            _ = apply(view: change.view, event, hash: ByteDictionary.hash(event.entity))
+        }
     }
 
     fileprivate mutating func read(_ joint: inout JointRead, of number: Int, asOf: Int64, knownAt: KnownAt) {
-        for (index, request) in joint.requests.enumerated() where request.shard == number {
-            joint.vectors[index].begin(count: request.plan.items.count, views: request.plan.parts.count)
+        for index in joint.requests.indices where joint.requests[index].shard == number {
+            joint.vectors[index].begin(
+                count: joint.requests[index].plan.items.count, views: joint.requests[index].plan.parts.count)
             read(
-                request.plan, entity: request.entity, hash: request.hash, asOf: asOf, knownAt: knownAt,
-                into: &joint.vectors[index])
+                joint.requests[index].plan, entity: joint.requests[index].entity, hash: joint.requests[index].hash,
+                asOf: asOf, knownAt: knownAt, into: &joint.vectors[index])
         }
     }
 }
