@@ -66,7 +66,8 @@ public enum DecisionEncoding {
 
     /// Writes the result: outputs, score, model, fallback, reasons, matched rules, warnings, evidence.
     ///
-    /// - Parameter masking: table inputs, as written, whose values the reader may not see; they are written as null.
+    /// - Parameter masking: decision inputs and table inputs, as written, whose values the reader may not see; table
+    ///   inputs are written as null, and where there is any, no warning tells its reason.
     public static func result(
         _ decision: CompiledDecision, _ result: DecisionResult, evidence: UInt64, masking: Set<String> = [],
         to writer: inout JSONWriter
@@ -98,7 +99,7 @@ public enum DecisionEncoding {
         }
         reasons(decision, result, &writer)
         matchedRules(decision, result, masking, &writer)
-        warnings(result, &writer)
+        warnings(result, masking, &writer)
         writer.key("evidence")
         writer.quoted(room: 16) { room in
             for place in 0..<16 {
@@ -162,7 +163,8 @@ public enum DecisionEncoding {
         writer.endArray()
     }
 
-    private static func warnings(_ result: DecisionResult, _ writer: inout JSONWriter) {
+    /// A reason may quote the value that it is about, so whoever may not see some input sees no reason.
+    private static func warnings(_ result: DecisionResult, _ masking: Set<String>, _ writer: inout JSONWriter) {
         writer.key("warnings")
         writer.beginArray()
         for warning in result.warnings {
@@ -171,7 +173,7 @@ public enum DecisionEncoding {
             writer.string(warning.code)
             writer.key("subject")
             writer.string(warning.subject)
-            if let reason = warning.reason {
+            if let reason = warning.reason, masking.isEmpty {
                 writer.key("reason")
                 writer.string(reason)
             }

@@ -28,9 +28,53 @@ def test_a_dmn_file_decides_with_its_rules_and_reasons(daemon):
 
 def test_a_null_of_a_dmn_file_tells_why(daemon):
     answer = decide(daemon, "delivery", **{"Order Amount": 10, "Is Urgent": True})
-    assert answer["outputs"] == {"Delivery Class": None, "Delivery Fee": None} or answer["outputs"]["Delivery Class"] is None
-    warnings = {(warning["code"], warning["subject"]) for warning in answer["warnings"]}
+    assert answer["outputs"]["Delivery Class"] is None
+    warnings = [(warning["code"], warning["subject"]) for warning in answer["warnings"]]
     assert ("no_rule_matched", "Delivery Class") in warnings and ("output_null", "Delivery Class") in warnings
+    spec = {"inputs": [{"name": "text", "type": "string"}],
+            "nodes": [{"name": "amount", "type": "number", "expression": "number(text)"}],
+            "outputs": [{"name": "double", "type": "number", "expression": "amount * 2"}]}
+    assert apply(daemon, spec, "reading").status_code == 200
+    (warning,) = decide(daemon, "reading", text="12,x")["warnings"]
+    # The cause, not that the node is null.
+    assert warning["code"] == "output_null" and warning["reason"].startswith("invalid_text: ")
+
+
+def test_reasons_do_not_show_what_is_masked(daemon):
+    spec = {"inputs": [{"name": "text", "type": "string", "classification": "personal"}],
+            "outputs": [{"name": "amount", "type": "number", "expression": "number(text)"}]}
+    assert apply(daemon, spec, "reading-masked").status_code == 200
+    assert "secret" in decide(daemon, "reading-masked", text="secret")["warnings"][0]["reason"]
+    caller = daemon.session("crm")
+    hidden = caller.post("/v1/decide/reading-masked", json={"inputs": {"text": "secret"}},
+                         headers={"Idempotency-Key": "reading-masked-1"})
+    again = caller.post("/v1/decide/reading-masked", json={"inputs": {"text": "secret"}},
+                        headers={"Idempotency-Key": "reading-masked-1"})
+    assert hidden.status_code == again.status_code == 200
+    assert [warning["code"] for warning in hidden.json()["warnings"]] == ["output_null"]
+    assert "secret" not in hidden.text and "secret" not in again.text
+    record = daemon.session("auditor").get(f"/v1/decision-records/{hidden.json()['id']}")
+    assert record.status_code == 200 and "secret" not in record.text
+
+
+def test_a_dmn_file_without_envelope_is_a_decision(tmp_path):
+    main, base = tmp_path / "main.dmn", tmp_path / "base.dmn"
+    base.write_text(DELIVERY.read_text().replace('name="Delivery"', 'name="Base"').replace(
+        "https://example.com/decisions/delivery", "https://example.com/base"))
+    main.write_text("""<definitions xmlns="https://www.omg.org/spec/DMN/20230324/MODEL/" id="m" name="Order Route"
+        xmlns:base="https://example.com/base" namespace="https://example.com/main">
+      <import name="Base" namespace="https://example.com/base" importType="https://www.omg.org/spec/DMN/20230324/MODEL/"/>
+      <decision name="Route" id="route"><variable name="Route" typeRef="string"/>
+        <informationRequirement id="r"><requiredDecision href="https://example.com/base#d_class"/></informationRequirement>
+        <literalExpression><text>upper case(Base.Delivery Class)</text></literalExpression></decision>
+    </definitions>""")
+    done = subprocess.run([daemons.binary(), "openapi", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    # One decision, named after its model; the imported one is none of its own.
+    assert [line.strip() for line in done.stdout.splitlines() if "/v1/decide/" in line and "Order-Route" in line]
+    assert "/v1/decide/Base" not in done.stdout
+    checked = subprocess.run([daemons.binary(), "check", str(tmp_path)], capture_output=True, text=True)
+    assert checked.returncode == 0 and "1 definitions compile" in checked.stdout, checked.stdout
 
 
 def test_a_dmn_decision_replays_to_the_same_bytes(daemon):

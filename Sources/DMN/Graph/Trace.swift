@@ -32,7 +32,9 @@ public struct DecisionTrace: Sendable {
     public let reasons: [NullReason]
 }
 
-/// Gathers the tables of one evaluation. It lives in one thread for the length of that evaluation, so it needs no lock.
+/// Gathers the tables of one evaluation.
+///
+/// SAFETY: `@unchecked Sendable` because it lives in one thread, for the length of that evaluation.
 final class TraceSink: @unchecked Sendable {
     private(set) var tables: [TableTrace] = []
     private let detail: TraceDetail

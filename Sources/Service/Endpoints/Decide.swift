@@ -227,7 +227,7 @@ extension ServiceHandler {
         }
     }
 
-    /// Table inputs that the caller may not read back: those that show a classified input of the decision.
+    /// What the caller may not read back: classified inputs of the decision, and the table inputs that show them.
     func maskedInputs(_ route: RequestRoute, _ entry: DecisionEntry) -> Set<String> {
         let classified = entry.classifiedInputs
         guard !classified.isEmpty else { return [] }
@@ -237,7 +237,8 @@ extension ServiceHandler {
             plan.verdict(path: "\(entry.decision.name).\($0.name)", classification: $0.classification) != nil
         }
         guard !hidden.isEmpty else { return [] }
-        return entry.decision.tableInputs(reading: Set(hidden.map(\.name)))
+        let names = Set(hidden.map(\.name))
+        return entry.decision.tableInputs(reading: names).union(names)
     }
 
     /// `GET /v1/decide/{decision}/health`: which step of every model node would answer now.

@@ -169,6 +169,14 @@ extension ServiceHandler {
         return trees
     }
 
+    /// A version of a decision as parsed; the one in force need not be parsed again, which takes long for a DMN model.
+    private func decisionSpec(_ name: String, _ version: Int, _ snapshot: Snapshot) -> DecisionSpec? {
+        if let current = snapshot.decisions[name]?.decision, current.version == version { return current.spec }
+        return service.state.history.entry(DefinitionKey(kind: .decision, name: name), version: version).flatMap {
+            DecisionSpec.parse($0.definition.spec, at: "", ProblemList())
+        }
+    }
+
     /// A record with its classified fields masked for this caller, and the fields that were.
     func mask(_ record: JSONTree, _ route: RequestRoute) -> MaskedValue {
         let name = record["decision"]?.string ?? ""
@@ -177,9 +185,7 @@ extension ServiceHandler {
         var classifications: [String: String] = [:]
         var tableInputs: Set<String> = []
         let version = record["version"]?.int64.map(Int.init) ?? 0
-        if let entry = service.state.history.entry(DefinitionKey(kind: .decision, name: name), version: version),
-            let spec = DecisionSpec.parse(entry.definition.spec, at: "", ProblemList())
-        {
+        if let spec = decisionSpec(name, version, route.snapshot) {
             for input in spec.inputs {
                 guard let classification = input.classification else { continue }
                 classifications["inputs.\(input.name)"] = classification
@@ -197,8 +203,9 @@ extension ServiceHandler {
             }
         }
         if classifications.values.contains(where: { plan.verdict(path: "", classification: $0) != nil }) {
-            // A hash over masked values would let them be guessed.
+            // A hash over masked values would let them be guessed, and a reason may quote them.
             classifications["result.evidence"] = "personal"
+            classifications["result.warnings.reason"] = "personal"
         }
         return plan.apply(to: record, classifications: classifications, key: service.maskKey)
     }
