@@ -16,7 +16,8 @@ public enum JournalLimits {
     public static let idleTickNanoseconds: UInt64 = 500_000_000
     /// Pause after a spare segment could not be prepared, in nanoseconds.
     public static let spareRetryNanoseconds: UInt64 = 1_000_000_000
-    /// Zeros written per call when a segment is filled ahead, in bytes.
+    /// Zeros written and made durable per step when a segment is filled ahead, in bytes: what a group commit beside it
+    /// may have to wait for.
     public static let zeroFillBytes = 1 << 20
     /// Snapshots kept: the newest, and the one before it in case the newest is damaged.
     public static let snapshotsKept = 2
@@ -48,7 +49,7 @@ public struct JournalOptions: Sendable {
     /// Milliseconds between two attempts to find space again while the disk or the journal is full.
     public var probeIntervalMilliseconds: UInt64 = 1000
     /// How a new segment gets its blocks.
-    public var preallocation: Preallocation = .allocate
+    public var preallocation: Preallocation = .zeroFill
 
     /// The defaults.
     public init() {}
@@ -72,10 +73,13 @@ public struct JournalOptions: Sendable {
     }
 }
 
-/// How a new segment gets its blocks before its first use.
+/// How a new file gets its blocks before its first use.
 public enum Preallocation: Sendable {
-    /// posix_fallocate(3): quick; on ext4 and xfs the first write to a block also converts its extent.
+    /// posix_fallocate(3): quick; on ext4 and xfs the first write to a block also converts its extent. When the file
+    /// system shuts down in that moment, because its own journal cannot be written, ext4 (seen with Linux 6.18) lets
+    /// fdatasync(2) succeed although the conversion, and the data with it, is lost.
     case allocate
-    /// posix_fallocate(3), then zeros written ahead: twice the writes, but an fdatasync then carries data only.
+    /// posix_fallocate(3), then zeros written ahead and made durable: twice the writes, but an fdatasync then carries
+    /// data only, which takes about half the time and leaves nothing to convert.
     case zeroFill
 }

@@ -75,6 +75,7 @@ public final class PosixStorage: JournalStorage {
             try zeros.withUnsafeBufferPointer { (buffer) throws(StorageError) in
                 try write(UnsafeRawBufferPointer(start: buffer.baseAddress, count: count), to: file, at: offset)
             }
+            try synchronize(file)
             offset += Int64(count)
         }
     }
