@@ -118,12 +118,14 @@ public final class CompiledDMNNode: Sendable {
     var usedSlots: [Int] { bindings.flatMap(\.usedSlots) }
 
     /// Evaluates the decisions from the graph's slots.
-    func evaluate(_ values: [Value], now: Int64?) -> CompiledModel.SelectionResult {
+    func evaluate(
+        _ values: [Value], now: Int64?, trace: TraceDetail = .tables
+    ) -> CompiledModel.SelectionResult {
         var inputs = [Value](repeating: .null, count: model.inputs.count)
         for (position, binding) in zip(selection.inputs, bindings) {
             inputs[position] = binding.evaluate(values, now: now)
         }
-        return model.evaluate(selection, inputs: inputs, now: now, trace: .tables)
+        return model.evaluate(selection, inputs: inputs, now: now, trace: trace)
     }
 }
 

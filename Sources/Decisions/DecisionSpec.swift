@@ -19,6 +19,8 @@ public enum DecisionLimits {
     public static let deadlineMillisecondsDefault: Int64 = 100
     /// Characters of a text input.
     public static let inputTextBytesMax = 65_536
+    /// Cells in which a rule may have failed and still be told as a near miss.
+    public static let nearMissCellsMax = 8
 }
 
 /// One input that the caller sends, with its type and bounds.

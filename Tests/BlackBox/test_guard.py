@@ -361,7 +361,7 @@ class Canaries:
             {"measures": ["decisions"], "dimensions": ["decision", "fallback"], "explain": True},
         ):
             yield str(query), session.post("/v1/measures/query", json=query)
-        yield "replay", session.post(f"/v1/decision-records/{self.record}/replay", json={})
+        yield "replay", session.post(f"/v1/decision-records/{self.record}/replay", json={"near_misses": 8})
 
     def check_hidden(self):
         for role in ("crm", "analyst", "operator", "auditor", "ingest", "nobody"):

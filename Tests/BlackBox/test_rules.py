@@ -134,6 +134,47 @@ def test_classified_inputs_are_masked_in_the_traces_of_dmn_tables(daemon):
     assert shown["matched_rules"][0]["inputs"]["Weight"] == 40
 
 
+def replay(session, answer, **request):
+    replayed = session.post(f"/v1/decision-records/{answer['id']}/replay", json=request)
+    assert replayed.status_code == 200, replayed.text
+    return replayed.json()
+
+
+def test_a_replay_tells_the_rules_that_nearly_matched(daemon):
+    """Of DMN tables and of those in a definition; nothing without asking, and of what a caller may not see no value."""
+    answer = decide(daemon, "delivery", **{"Order Amount": 500, "Weight": 10, "Is Urgent": False})
+    assert "near_misses" not in replay(daemon.admin, answer)
+    heavy = {"table": "Delivery Class", "rule": 1, "rule_id": "heavy",
+             "inputs": {"Weight": {"test": "> 30", "value": 10, "unknown": False}}}
+    urgent = {"table": "Delivery Class", "rule": 2, "rule_id": "urgent",
+              "inputs": {"Urgent": {"test": "true", "value": False, "unknown": False}}}
+    told = replay(daemon.admin, answer, near_misses=1)
+    assert told["identical"] is True and told["near_misses"] == [heavy, urgent]
+    # With a changed input, what nearly matches then.
+    told = replay(daemon.admin, answer, near_misses=1, inputs={"Weight": None})
+    assert [(rule["rule"], rule["inputs"]["Weight"]["unknown"]) for rule in told["near_misses"]] == [(1, True), (3, True)]
+    told = replay(daemon.admin, answer, near_misses=2, inputs={"Weight": None})
+    assert [rule["rule"] for rule in told["near_misses"]] == [1, 3, 2]
+
+    spec = {"inputs": [{"name": "age", "type": "number", "classification": "personal"}, {"name": "plan", "type": "string"}],
+            "nodes": [{"name": "band", "table": {
+                "hit_policy": "FIRST",
+                "inputs": [{"expression": "age", "type": "number"}, {"expression": "plan", "type": "string"}],
+                "outputs": [{"name": "band", "type": "string"}],
+                "rules": [{"id": "young", "when": ["< 30", '"a"'], "then": ['"young"']},
+                          {"id": "old", "when": ["-", "-"], "then": ['"old"']}]}}],
+            "outputs": [{"name": "band", "type": "string", "expression": "band"}]}
+    assert apply(daemon, spec, "near-band").status_code == 200
+    answer = decide(daemon, "near-band", age=41.75, plan="b")
+    assert replay(daemon.admin, answer, near_misses=1)["near_misses"] == []
+    cells = {"age": {"test": "< 30", "value": 41.75, "unknown": False}, "plan": {"test": '"a"', "value": "b", "unknown": False}}
+    (young,) = replay(daemon.admin, answer, near_misses=8)["near_misses"]
+    assert young == {"table": "band", "rule": 1, "rule_id": "young", "inputs": cells}
+    (young,) = replay(daemon.session("auditor"), answer, near_misses=8)["near_misses"]
+    cells["age"]["value"] = None
+    assert young["inputs"] == cells
+
+
 def test_expressions_are_tried_with_their_trace(daemon):
     answer = daemon.admin.post("/v1/feel/evaluate", json={
         "expression": 'if amount > 1000 and country in ("DE", "FR") then "review" else "ok"',

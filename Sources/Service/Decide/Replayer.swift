@@ -4,14 +4,17 @@ import Features
 import JSON
 import Synchronization
 
-/// Changes that a replay makes to the stored inputs and features.
-struct ReplayOverrides: Sendable {
+/// What the caller of a replay asks for: changes to the stored inputs and features, and how much to tell.
+struct ReplayRequest: Sendable {
     /// By input name.
     var inputs: [(name: String, value: JSONTree)] = []
     /// By view and feature.
     var features: [(view: String, feature: String, value: JSONTree)] = []
+    /// Cells in which a rule may have failed to be told; nil to tell none.
+    var nearMissCells: Int64?
 
-    /// Reads `{"inputs": {...}, "features": {"view": {"feature": value}}}`; an empty body changes nothing.
+    /// Reads `{"inputs": {...}, "features": {"view": {"feature": value}}, "near_misses": 1}`; an empty body changes
+    /// nothing.
     init(_ body: UnsafeRawBufferPointer) throws(Problem) {
         guard !body.isEmpty else { return }
         let tree: JSONTree
@@ -30,6 +33,7 @@ struct ReplayOverrides: Sendable {
             }
             for feature in values { features.append((view.key, feature.key, feature.value)) }
         }
+        nearMissCells = reader.integer("near_misses", in: 1...Int64(DecisionLimits.nearMissCellsMax))
         reader.finish()
         guard problems.isEmpty else { throw Problem.invalid(problems.problems) }
     }
@@ -39,6 +43,7 @@ struct ReplayOverrides: Sendable {
 struct Replayed: Sendable {
     let isIdentical: Bool
     let recorded: JSONTree
+    /// With the rules that nearly matched as a further member, `near_misses`, where they were asked for.
     let replayed: JSONTree
 }
 
@@ -70,14 +75,14 @@ final class Replayer: Sendable {
     }
 
     /// Replays one record.
-    func replay(_ bytes: [UInt8], _ overrides: ReplayOverrides) throws(Problem) -> Replayed {
-        if let stored = try? JSONTree(parsing: bytes) { try check(overrides, against: stored) }
+    func replay(_ bytes: [UInt8], _ request: ReplayRequest) throws(Problem) -> Replayed {
+        if let stored = try? JSONTree(parsing: bytes) { try check(request, against: stored) }
         guard let tree = try? JSONTree(parsing: bytes),
-            let document = try? JSONDocument(changed(tree, overrides, bytes)),
+            let document = try? JSONDocument(changed(tree, request, bytes)),
             let record = RecordedDecision(document.root)
         else { throw Problem(500, "record_unreadable", "The stored record does not parse.") }
         let compiled = try compile(record)
-        if !overrides.inputs.isEmpty { try checkInputs(document.root, compiled.decision) }
+        if !request.inputs.isEmpty { try checkInputs(document.root, compiled.decision) }
         guard let inputs = record.inputValues(compiled.decision) else {
             throw Problem(422, "inputs_do_not_fit", "The record's inputs do not fit the decision's types.")
         }
@@ -93,24 +98,33 @@ final class Replayer: Sendable {
         var writer = JSONWriter(capacity: 1024)
         DecisionEncoding.result(compiled.decision, result, evidence: evidence, to: &writer)
         let fresh = writer.finish()
-        guard let freshTree = try? JSONTree(parsing: fresh) else {
+        var replayed = tree.setting(["result"], try Self.tree(fresh))
+        if let cells = request.nearMissCells {
+            var writer = JSONWriter()
+            let rules = compiled.decision.nearMisses(now: record.asOfMicros, cells: Int(cells), scratch: scratch)
+            DecisionEncoding.nearMisses(rules, to: &writer)
+            replayed = replayed.setting(["near_misses"], try Self.tree(writer.finish()))
+        }
+        return Replayed(isIdentical: fresh == record.resultBytes, recorded: tree, replayed: replayed)
+    }
+
+    /// What was written, to be masked for its reader.
+    private static func tree(_ written: [UInt8]) throws(Problem) -> JSONTree {
+        guard let tree = try? JSONTree(parsing: written) else {
             throw Problem(500, "replay_unreadable", "The replayed result does not parse.")
         }
-        var replayed = tree.object ?? []
-        if let index = replayed.firstIndex(where: { $0.key == "result" }) { replayed[index].value = freshTree }
-        return Replayed(
-            isIdentical: fresh == record.resultBytes, recorded: tree, replayed: JSONTree.object(replayed))
+        return tree
     }
 
     /// An override must change something that the record holds.
-    private func check(_ overrides: ReplayOverrides, against record: JSONTree) throws(Problem) {
+    private func check(_ request: ReplayRequest, against record: JSONTree) throws(Problem) {
         var problems: [DocumentProblem] = []
-        for input in overrides.inputs where record["inputs"]?[input.name] == nil {
+        for input in request.inputs where record["inputs"]?[input.name] == nil {
             problems.append(
                 DocumentProblem(
                     pointer: "/inputs/\(input.name)", code: "unknown_input", message: "the record has no such input"))
         }
-        for change in overrides.features {
+        for change in request.features {
             switch change.value {
             case .null, .string, .bool: break
             case .number(let number) where number.double.isFinite: break
@@ -130,7 +144,7 @@ final class Replayer: Sendable {
             default: break
             }
         }
-        for change in overrides.features where record["features"]?[change.view]?["values"]?[change.feature] == nil {
+        for change in request.features where record["features"]?[change.view]?["values"]?[change.feature] == nil {
             problems.append(
                 DocumentProblem(
                     pointer: "/features/\(change.view)/\(change.feature)", code: "unknown_feature",
@@ -147,12 +161,12 @@ final class Replayer: Sendable {
         }
     }
 
-    /// The record with the overrides put in; without any, the bytes as stored.
-    private func changed(_ tree: JSONTree, _ overrides: ReplayOverrides, _ bytes: [UInt8]) -> [UInt8] {
-        guard !overrides.inputs.isEmpty || !overrides.features.isEmpty else { return bytes }
+    /// The record with the changes put in; without any, the bytes as stored.
+    private func changed(_ tree: JSONTree, _ request: ReplayRequest, _ bytes: [UInt8]) -> [UInt8] {
+        guard !request.inputs.isEmpty || !request.features.isEmpty else { return bytes }
         var tree = tree
-        for input in overrides.inputs { tree = tree.setting(["inputs", input.name][...], input.value) }
-        for feature in overrides.features {
+        for input in request.inputs { tree = tree.setting(["inputs", input.name][...], input.value) }
+        for feature in request.features {
             tree = tree.setting(["features", feature.view, "values", feature.feature][...], feature.value)
         }
         return tree.bytes

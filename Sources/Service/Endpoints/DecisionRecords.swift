@@ -191,6 +191,7 @@ extension ServiceHandler {
                 classifications["inputs.\(input.name)"] = classification
                 for table in spec.tableInputs(reading: [input.name]) where tableInputs.insert(table).inserted {
                     classifications["result.matched_rules.inputs.\(table)"] = classification
+                    classifications["near_misses.inputs.\(table).value"] = classification
                 }
             }
         }
@@ -277,10 +278,10 @@ extension ServiceHandler {
 
     private func replay(_ request: Request, _ route: RequestRoute, _ responder: Responder) throws(Problem) {
         let id = try recordID(route)
-        let overrides = try ReplayOverrides(request.body)
+        let replay = try ReplayRequest(request.body)
         service.query(responder) { (connection) throws(Problem) in
             let found = try self.findPermitted(id, route, connection)
-            let replayed = try self.service.replayer.replay(found.bytes, overrides)
+            let replayed = try self.service.replayer.replay(found.bytes, replay)
             var writer = JSONWriter()
             writer.beginObject()
             writer.key("id")
@@ -295,6 +296,10 @@ extension ServiceHandler {
             (recorded.value["result"] ?? .null).write(to: &writer)
             writer.key("replayed_result")
             (fresh.value["result"] ?? .null).write(to: &writer)
+            if replay.nearMissCells != nil {
+                writer.key("near_misses")
+                (fresh.value["near_misses"] ?? .null).write(to: &writer)
+            }
             writer.endObject()
             return (Response.json(200, writer.bytes), recorded.maskedFields)
         } answer: { response, masked in

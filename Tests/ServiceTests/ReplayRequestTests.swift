@@ -3,24 +3,28 @@ import Testing
 
 @testable import Service
 
-@Suite struct ReplayOverridesTests {
-    static func read(_ text: String) throws -> ReplayOverrides {
-        try Array(text.utf8).withUnsafeBytes { try ReplayOverrides($0) }
+@Suite struct ReplayRequestTests {
+    static func read(_ text: String) throws -> ReplayRequest {
+        try Array(text.utf8).withUnsafeBytes { try ReplayRequest($0) }
     }
 
     @Test(arguments: ["", "{}", #"{"inputs":{},"features":{}}"#, #"{"inputs":null}"#, #"{"features":{"v":{}}}"#])
     func nothingToChange(_ text: String) throws {
-        let overrides = try Self.read(text)
-        #expect(overrides.inputs.isEmpty && overrides.features.isEmpty)
+        let request = try Self.read(text)
+        #expect(request.inputs.isEmpty && request.features.isEmpty)
     }
 
     @Test func changes() throws {
-        let overrides = try Self.read(
+        let request = try Self.read(
             #"{"inputs":{"amount":5,"channel":null},"features":{"spend":{"count":1,"total":2.5},"other":{"x":"y"}}}"#)
-        #expect(overrides.inputs.map(\.name) == ["amount", "channel"])
-        #expect(overrides.inputs.map(\.value) == [.integer(5), .null])
-        #expect(overrides.features.map { "\($0.view).\($0.feature)" } == ["spend.count", "spend.total", "other.x"])
-        #expect(overrides.features[2].value == .string("y"))
+        #expect(request.inputs.map(\.name) == ["amount", "channel"])
+        #expect(request.inputs.map(\.value) == [.integer(5), .null])
+        #expect(request.features.map { "\($0.view).\($0.feature)" } == ["spend.count", "spend.total", "other.x"])
+        #expect(request.features[2].value == .string("y") && request.nearMissCells == nil)
+    }
+
+    @Test func nearMisses() throws {
+        #expect(try Self.read(#"{"near_misses":2}"#).nearMissCells == 2)
     }
 
     @Test(arguments: [
@@ -28,6 +32,9 @@ import Testing
         (#"{"input":{}}"#, "invalid_request", ["/input unknown_field"]),
         (#"{"inputs":[]}"#, "invalid_request", ["/inputs type_mismatch"]),
         (#"{"features":{"spend":5}}"#, "invalid_request", ["/features/spend type_mismatch"]),
+        (#"{"near_misses":0}"#, "invalid_request", ["/near_misses out_of_range"]),
+        (#"{"near_misses":9}"#, "invalid_request", ["/near_misses out_of_range"]),
+        (#"{"near_misses":true}"#, "invalid_request", ["/near_misses type_mismatch"]),
         (#"{"features":{"spend":{"a":1},"b":[]}}"#, "invalid_request", ["/features/b type_mismatch"]),
     ]) func refuses(_ text: String, _ code: String, _ told: [String]) {
         do {
