@@ -7,9 +7,10 @@ extension Policy {
     /// - Parameters:
     ///   - version: the version that the server assigned.
     ///   - attributeType: the type of `subject.attributes`, from the contract of the attribute table where it is known.
+    ///   - zones: what conditions know of time zones.
     /// - Throws: every problem with its pointer; nothing is ignored silently, unknown fields least of all.
     public static func compile(
-        _ definition: JSONTree, version: Int, attributeType: FEELType = .any
+        _ definition: JSONTree, version: Int, attributeType: FEELType = .any, zones: ZoneOffsets = .utcOnly
     ) throws(AccessError) -> Policy {
         var reader = DefinitionReader()
         let root = JSONPointer.root
@@ -26,7 +27,7 @@ extension Policy {
 
         let specPointer = root.appending("spec")
         let spec = definition["spec"] ?? .null
-        var compiler = RuleCompiler(environment: PolicyConditions.environment(attributeType: attributeType))
+        var compiler = RuleCompiler(environment: PolicyConditions.environment(attributeType: attributeType, zones))
         var subjectType = principalType
         var attributeTable: String?
         var rules: [PolicyRule] = []

@@ -4,8 +4,8 @@ import FEEL
 enum PolicyConditions {
     /// `subject` {type, id, roles, attributes, properties}, `action` {name, properties}, `resource` {type, id, domain,
     /// properties}, `context`.
-    static func environment(attributeType: FEELType) -> Environment {
-        Environment([
+    static func environment(attributeType: FEELType, _ zones: ZoneOffsets) -> Environment {
+        let names = [
             TypedName(
                 name: "subject",
                 type: .context([
@@ -18,7 +18,8 @@ enum PolicyConditions {
                 type: .context(["type": .string, "id": .string, "domain": .any, "properties": .any]),
                 isNullable: false),
             TypedName(name: "context", type: .any, isNullable: false),
-        ])
+        ]
+        return Environment(names, zones: zones)
     }
 
     /// The value of one slot of the environment.

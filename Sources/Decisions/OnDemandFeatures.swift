@@ -23,9 +23,10 @@ public struct OnDemandFeatures: Sendable {
     /// - Parameters:
     ///   - expressions: name, FEEL source and place in the document of each, in serving order.
     ///   - stored: names and types of the features that the view keeps.
+    ///   - zones: what expressions know of time zones.
     public init(
         _ expressions: [(name: String, source: String, pointer: String)],
-        over stored: [(name: String, type: FEELType)], _ problems: ProblemList
+        over stored: [(name: String, type: FEELType)], zones: ZoneOffsets = .utcOnly, _ problems: ProblemList
     ) {
         var names = stored.map { TypedName(name: $0.name, type: $0.type, isNullable: true) }
         var features: [Feature] = []
@@ -34,7 +35,7 @@ public struct OnDemandFeatures: Sendable {
                 problems.add(item.pointer + "/name", "duplicate_name", "this name is taken")
             }
             do {
-                let expression = try Expression(item.source, in: Environment(names), profile: .closed)
+                let expression = try Expression(item.source, in: Environment(names, zones: zones), profile: .closed)
                 switch expression.resultType {
                 case .number, .string, .boolean, .date, .dateTime: break
                 default:

@@ -102,7 +102,7 @@ final class ServiceCore: Sendable {
         let recovered = try Self.recover(configuration, hashKey, clock) {
             let state = ServiceState(
                 quarantineEntriesMax: configuration.quarantineEntriesMax, bootstrap: bootstrap.frame,
-                shardSeed: hashKey.first)
+                shardSeed: hashKey.first, zones: zones.offsets)
             let applier = Applier(state: state) { history, previous in
                 let (active, retired) = history.current()
                 let taken = prepared.take(matching: active)

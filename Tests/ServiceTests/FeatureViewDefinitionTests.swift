@@ -20,7 +20,7 @@ import Testing
     static func parse(_ tree: JSONTree, _ problems: ProblemList) throws -> FeatureViewDefinition? {
         let schema = try Fixture.schema()
         return FeatureViewDefinition.parse(
-            try Fixture.definition("FeatureView", tree, name: "spend"), at: "/3", problems,
+            try Fixture.definition("FeatureView", tree, name: "spend"), at: "/3", problems, zones: .utcOnly,
             contracts: { $0 == "orders" ? schema : nil })
     }
 

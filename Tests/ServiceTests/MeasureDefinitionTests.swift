@@ -13,10 +13,13 @@ import Testing
     static let ratio =
         #"{"stream":"orders","aggregate":"ratio","numerator":"data.gift = true","denominator":"data.quantity > 0"}"#
 
-    static func parse(_ tree: JSONTree, _ problems: ProblemList) throws -> MeasureDefinition? {
+    static func parse(
+        _ tree: JSONTree, _ problems: ProblemList, profile: Profile = .strict, zones: ZoneOffsets = .utcOnly
+    ) throws -> MeasureDefinition? {
         let schema = try Fixture.schema()
         return MeasureDefinition.parse(
-            try Fixture.definition("Measure", tree, name: "revenue"), at: "", problems,
+            try Fixture.definition("Measure", tree, name: "revenue"), at: "", problems, profile: profile,
+            zones: zones,
             schemas: { stream in
                 switch stream {
                 case .contract("orders"): schema
@@ -60,6 +63,7 @@ import Testing
         Refusal("/of", #""data.amout""#, "/spec/of unknown_name"),
         Refusal("/filter", #""data.quantty > 0""#, "/spec/filter unknown_name"),
         Refusal("/filter", #""data.quantity >""#, "/spec/filter syntax"),
+        Refusal("/filter", #""data.amount > 10""#, "/spec/filter nullable_unguarded"),
         Refusal("/filter", #""data.quantity""#, "/spec/filter not_boolean"),
         Refusal("/numerator", #""data.gift = true""#, "/spec/numerator numerator_not_allowed"),
         Refusal("/dimensions/0/expression", #""data.prodct""#, "/spec/dimensions/0/expression unknown_name"),
@@ -84,6 +88,42 @@ import Testing
         let rest = Set(problems.brief).subtracting(refusal.told)
         #expect(Set(refusal.told).isSubset(of: problems.brief), "\(problems.brief)")
         #expect(rest.allSatisfy { $0.hasSuffix(" unknown_field") }, "\(rest)")
+    }
+
+    /// Conditions are published under the strict profile; what an older version took goes on counting.
+    @Test func conditionsGuardWhatMayBeNull() throws {
+        let good = try Fixture.tree(Self.good)
+        for (filter, isStrict) in [
+            ("data.amount > 10", false), ("data.amount != null and data.amount > 10", true),
+            ("data.gift = true", true), ("data.quantity > 10", true),
+        ] {
+            let tree = try good.replacing("/filter", with: .string(filter))
+            let problems = ProblemList()
+            #expect(try (Self.parse(tree, problems) != nil) == isStrict, "\(filter): \(problems.brief)")
+            #expect(try Self.parse(tree, ProblemList(), profile: .closed) != nil)
+        }
+        let outcomes = try good.replacing("/stream", with: .string("outcomes")).replacing(
+            "/of", with: .string("value.number")
+        )
+        .replacing("/dimensions", with: nil)
+        let compared = try outcomes.replacing("/filter", with: .string("value.number > 1"))
+        #expect(try Self.parse(compared, ProblemList()) == nil)
+        let named = try outcomes.replacing("/filter", with: .string("version > 1 and name = \"repaid\""))
+        #expect(try Self.parse(named, ProblemList()) != nil)
+    }
+
+    @Test func conditionsKnowZones() throws {
+        let zones = ZoneFiles.system.offsets
+        let problems = ProblemList()
+        let tree = try Fixture.tree(Self.good).replacing(
+            "/filter", with: .string("time > @\"2024-07-01T00:00:00@Europe/Berlin\""))
+        let measure = try #require(try Self.parse(tree, problems, zones: zones), "\(problems.brief)")
+        var slots = StreamSlots()
+        for (time, counts) in [("2024-06-30T22:00:00Z", false), ("2024-06-30T22:00:01Z", true)] {
+            let text = #"{"time":"\#(time)","data":{"product":"p","quantity":1,"amount":2}}"#
+            let counted = try JSONDocument(Array(text.utf8)).withRoot { measure.contribution(of: $0, &slots) }
+            #expect((counted != nil) == counts, "\(time)")
+        }
     }
 
     @Test func aRatioNeedsItsNumerator() throws {

@@ -28,7 +28,7 @@ import Testing
 
     static func recover(_ directory: Directory) throws -> RecoveredService {
         let artifacts = try ArtifactStore(directory: directory.path + "/artifacts")
-        let zones = ZoneFiles(directory: "/usr/share/zoneinfo")
+        let zones = ZoneFiles.system
         var options = JournalOptions()
         options.segmentBytes = 256 << 10
         return try ServiceRecovery(

@@ -2,6 +2,7 @@ import FEEL
 import JSON
 import Testing
 
+@testable import Decisions
 @testable import Service
 
 @Suite struct StreamSchemaTests {
@@ -37,9 +38,31 @@ import Testing
         #expect(StreamSchema(contract: document).fields.first?.scale == scale)
     }
 
+    private func input(
+        _ name: String, _ type: FEELType, isOptional: Bool = false, _ classification: String? = nil
+    ) -> InputSpec {
+        InputSpec(
+            name: name, type: type, isOptional: isOptional, values: nil, minimum: nil, maximum: nil,
+            classification: classification, description: nil)
+    }
+
+    /// What lies in an object that may be missing may be missing.
+    @Test func nestedFieldsAreRequiredIfAllAbove() throws {
+        let schema = StreamSchema(
+            contract: try Fixture.tree(
+                """
+                {"schema":[{"properties":[
+                  {"name":"a","required":true,"properties":[{"name":"b","required":true},{"name":"c"}]},
+                  {"name":"d","properties":[{"name":"e","required":true}]}]}]}
+                """))
+        #expect(schema.fields.map { "\($0.name) \($0.isRequired)" } == ["a.b true", "a.c false", "d.e false"])
+    }
+
     @Test func fieldsOfDecisions() {
         let schema = StreamSchema(
-            decisions: [("amount", .number, nil), ("name", .string, "personal")], outputs: [("limit", .number)])
+            decisions: [input("amount", .number), input("name", .string, isOptional: true, "personal")],
+            outputs: [("limit", .number)])
+        #expect(schema.field("inputs.amount")?.isRequired == true && schema.field("inputs.name")?.isRequired == false)
         #expect(schema.field("inputs.name")?.pointer.text == "/inputs/name")
         #expect(schema.field("inputs.name")?.classification == "personal")
         #expect(schema.field("outputs.limit")?.pointer.text == "/result/outputs/limit")

@@ -208,9 +208,9 @@ final class Replayer: Sendable {
         else { return nil }
         let contracts = history.entries(DefinitionKey(kind: .dataContract, name: contract))
         let schema = contracts.last { $0.fromSeq <= entry.fromSeq } ?? contracts.first
-        let parsed = FeatureViewDefinition.parse(entry.definition, at: "", ProblemList()) { _ in
-            schema.map { StreamSchema(events: $0.definition.document) }
-        }
+        let parsed = FeatureViewDefinition.parse(
+            entry.definition, at: "", ProblemList(), zones: zones.offsets,
+            contracts: { _ in schema.map { StreamSchema(events: $0.definition.document) } })
         return parsed?.interface
     }
 

@@ -11,7 +11,8 @@ enum BuiltInMeasures {
             guard let tree = try? JSONTree(parsing: document),
                 let definition = Definition(tree, at: "", problems, version: 1),
                 let measure = MeasureDefinition.parse(
-                    definition, at: "", problems, schemas: { StreamSchema(builtIn: $0) })
+                    definition, at: "", problems, profile: .strict, zones: .utcOnly,
+                    schemas: { StreamSchema(builtIn: $0) })
             else { preconditionFailure("a built-in measure does not compile: \(problems.problems)") }
             made[measure.name] = measure
         }

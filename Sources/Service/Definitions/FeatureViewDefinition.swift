@@ -28,7 +28,8 @@ struct FeatureViewDefinition: Sendable {
     ///
     /// - Parameter contracts: by a contract's name, its fields where they lie in an event.
     static func parse(
-        _ definition: Definition, at pointer: String, _ problems: ProblemList, contracts: (String) -> StreamSchema?
+        _ definition: Definition, at pointer: String, _ problems: ProblemList, zones: ZoneOffsets,
+        contracts: (String) -> StreamSchema?
     ) -> FeatureViewDefinition? {
         let before = problems.problems.count
         let reader = TreeReader(definition.spec, at: pointer + definition.specPointer, problems)
@@ -68,7 +69,7 @@ struct FeatureViewDefinition: Sendable {
             entityEventsMax: entityEventsMax.map(Int.init) ?? FeatureLimits.entityEventsDefault,
             retentionMicros: retention, ttlMicros: ttl)
         let onDemand = OnDemandFeatures(
-            expressions, over: spec.features.map { ($0.name, spec.type(of: $0)) }, problems)
+            expressions, over: spec.features.map { ($0.name, spec.type(of: $0)) }, zones: zones, problems)
         guard problems.problems.count == before else { return nil }
         return FeatureViewDefinition(
             spec: spec, eventTypes: eventTypes, entityPointers: entity.pointers, columnPointers: columns.pointers,

@@ -70,8 +70,12 @@ struct MeasureDefinition: Sendable {
     let usedFields: [Int]
 
     /// Reads the `spec` of a `kind: Measure` definition.
+    ///
+    /// - Parameter profile: of the conditions, filter, numerator and denominator: strict for what is being published, closed
+    ///   for what counts already, so that a version that an older decisiond took goes on counting.
     static func parse(
-        _ definition: Definition, at pointer: String, _ problems: ProblemList, schemas: (Stream) -> StreamSchema?
+        _ definition: Definition, at pointer: String, _ problems: ProblemList, profile: Profile, zones: ZoneOffsets,
+        schemas: (Stream) -> StreamSchema?
     ) -> MeasureDefinition? {
         let before = problems.problems.count
         let reader = TreeReader(definition.spec, at: pointer + definition.specPointer, problems)
@@ -88,7 +92,8 @@ struct MeasureDefinition: Sendable {
                 "decisions, outcomes, feature_parity, feature_mismatches, or the name of a stream contract")
             return nil
         }
-        let compiler = ConditionCompiler(environment: schema.environment, problems: problems)
+        let compiler = ConditionCompiler(
+            environment: schema.environment(zones), profile: profile, problems: problems)
         let aggregateText = reader.string("aggregate", required: true) ?? ""
         let aggregate = MeasureAggregate.named.first { $0.name == aggregateText }?.aggregate
         if aggregate == nil {
@@ -154,12 +159,14 @@ struct MeasureDefinition: Sendable {
 /// Compiles the conditions of a definition; what does not compile becomes a problem with its place.
 struct ConditionCompiler {
     let environment: Environment
+    /// Of conditions; values may be null, which leaves the item out.
+    let profile: Profile
     let problems: ProblemList
 
     /// The expression, or nil with a problem.
     func compile(_ text: String, at place: String, isCondition: Bool = false) -> Expression? {
         do {
-            let expression = try Expression(text, in: environment, profile: .closed)
+            let expression = try Expression(text, in: environment, profile: isCondition ? profile : .closed)
             if isCondition && !expression.resultType.fits(.boolean) {
                 problems.add(place, "type_mismatch", "a condition is true or false, not \(expression.resultType.name)")
             }

@@ -104,7 +104,9 @@ struct SnapshotCompiler {
             if BuiltInMeasures.all[definition.key.name] != nil {
                 return problems.add(pointer + "/name", "reserved_name", "a built-in measure has this name")
             }
-            measures[definition.key.name] = MeasureDefinition.parse(definition, at: pointer, problems, schemas: schema)
+            measures[definition.key.name] = MeasureDefinition.parse(
+                definition, at: pointer, problems, profile: pointers[definition.key] == nil ? .closed : .strict,
+                zones: zones.offsets, schemas: schema)
         case .kpi:
             let (measures, zones) = (measures, zones)
             kpis[definition.key.name] = KPIDefinition.parse(
@@ -112,7 +114,8 @@ struct SnapshotCompiler {
                 hasZone: { zones.rules($0) != nil })
         case .policy:
             do {
-                policies.append(try Policy.compile(definition.document, version: definition.version))
+                policies.append(
+                    try Policy.compile(definition.document, version: definition.version, zones: zones.offsets))
             } catch {
                 for issue in error.issues { problems.add(pointer + issue.pointer, issue.code, issue.message) }
             }
@@ -213,9 +216,8 @@ struct SnapshotCompiler {
             return use(same)
         }
         let contracts = contracts
-        let parsed = FeatureViewDefinition.parse(definition, at: pointer, problems) { name in
-            contracts[name]?.eventSchema
-        }
+        let parsed = FeatureViewDefinition.parse(
+            definition, at: pointer, problems, zones: zones.offsets, contracts: { contracts[$0]?.eventSchema })
         guard let parsed else { return }
         do throws(FeatureError) {
             let view = try FeatureView.compile(parsed.spec)

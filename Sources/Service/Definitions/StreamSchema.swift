@@ -35,7 +35,7 @@ struct StreamSchema: Sendable {
     init(contract document: JSONTree) {
         var fields: [StreamField] = []
         if let properties = document["schema"]?[0]?["properties"]?.array {
-            Self.collect(properties, tokens: [], &fields)
+            Self.collect(properties, tokens: [], isRequired: true, &fields)
         }
         self.fields = fields
     }
@@ -57,13 +57,14 @@ struct StreamSchema: Sendable {
 
     /// The built-in stream of decisions; with a decision, its inputs and outputs are typed.
     init(
-        decisions inputs: [(name: String, type: FEELType, classification: String?)],
+        decisions inputs: [InputSpec],
         outputs: [(name: String, type: FEELType)]
     ) {
         var fields = [
-            Self.builtIn("decision", ["decision"], .string), Self.builtIn("version", ["version"], .number),
-            Self.builtIn("principal", ["principal"], .string), Self.builtIn("entity", ["entity"], .string),
-            Self.builtIn("score", ["result", "score"], .number),
+            Self.builtIn("decision", ["decision"], .string, isRequired: true),
+            Self.builtIn("version", ["version"], .number, isRequired: true),
+            Self.builtIn("principal", ["principal"], .string, isRequired: true),
+            Self.builtIn("entity", ["entity"], .string), Self.builtIn("score", ["result", "score"], .number),
             Self.builtIn("model_name", ["result", "model", "name"], .string),
             Self.builtIn("model_version", ["result", "model", "version"], .number),
             Self.builtIn("fallback_step", ["result", "fallback", "step"], .number),
@@ -73,7 +74,8 @@ struct StreamSchema: Sendable {
             fields.append(
                 StreamField(
                     name: "inputs.\(input.name)", pointer: JSONPointer(tokens: ["inputs", input.name]),
-                    type: input.type, scale: nil, classification: input.classification, isRequired: false))
+                    type: input.type, scale: nil, classification: input.classification,
+                    isRequired: !input.isOptional))
         }
         for output in outputs {
             fields.append(Self.builtIn("outputs.\(output.name)", ["result", "outputs", output.name], output.type))
@@ -83,10 +85,11 @@ struct StreamSchema: Sendable {
 
     /// The built-in stream of outcomes. A value is there under its own type alone, so that an expression knows what it has.
     static let outcomes = StreamSchema(fields: [
-        builtIn("name", ["name"], .string), builtIn("value.number", ["value"], .number),
+        builtIn("name", ["name"], .string, isRequired: true), builtIn("value.number", ["value"], .number),
         builtIn("value.text", ["value"], .string), builtIn("value.boolean", ["value"], .boolean),
-        builtIn("decision", ["decision"], .string), builtIn("version", ["version"], .number),
-        builtIn("entity", ["entity"], .string), builtIn("principal", ["principal"], .string),
+        builtIn("decision", ["decision"], .string, isRequired: true),
+        builtIn("version", ["version"], .number, isRequired: true), builtIn("entity", ["entity"], .string),
+        builtIn("principal", ["principal"], .string, isRequired: true),
     ])
 
     /// The built-in stream of decisions, of one or of all; nil when `spec` does not know the one.
@@ -94,7 +97,7 @@ struct StreamSchema: Sendable {
         guard let name else { return StreamSchema(decisions: [], outputs: []) }
         return spec(name).map { spec in
             StreamSchema(
-                decisions: spec.inputs.map { ($0.name, $0.type, $0.classification) },
+                decisions: spec.inputs,
                 outputs: spec.outputs.map { ($0.name, $0.type) })
         }
     }
@@ -104,31 +107,39 @@ struct StreamSchema: Sendable {
     /// A built-in stream other than that of decisions, whose fields follow from the decision; nil for any other.
     init?(builtIn stream: MeasureDefinition.Stream) {
         let common = [
-            Self.builtIn("view", ["view"], .string), Self.builtIn("version", ["version"], .number),
-            Self.builtIn("origin", ["origin"], .string),
+            Self.builtIn("view", ["view"], .string, isRequired: true),
+            Self.builtIn("version", ["version"], .number, isRequired: true),
+            Self.builtIn("origin", ["origin"], .string, isRequired: true),
         ]
         switch stream {
         case .featureParity:
-            fields = common + ["values", "limited", "mismatches"].map { Self.builtIn($0, [$0], .number) }
+            fields =
+                common + ["values", "limited", "mismatches"].map { Self.builtIn($0, [$0], .number, isRequired: true) }
         case .featureMismatches:
-            fields = common + ["feature", "against"].map { Self.builtIn($0, [$0], .string) }
+            fields = common + ["feature", "against"].map { Self.builtIn($0, [$0], .string, isRequired: true) }
         case .outcomes: fields = Self.outcomes.fields
         case .contract, .decisions: return nil
         }
     }
 
-    private static func builtIn(_ name: String, _ tokens: [String], _ type: FEELType) -> StreamField {
+    private static func builtIn(
+        _ name: String, _ tokens: [String], _ type: FEELType, isRequired: Bool = false
+    ) -> StreamField {
         StreamField(
             name: name, pointer: JSONPointer(tokens: tokens), type: type, scale: nil, classification: nil,
-            isRequired: false)
+            isRequired: isRequired)
     }
 
-    private static func collect(_ properties: [JSONTree], tokens: [String], _ fields: inout [StreamField]) {
+    /// - Parameter isRequired: whether the object that has the properties is always there.
+    private static func collect(
+        _ properties: [JSONTree], tokens: [String], isRequired: Bool, _ fields: inout [StreamField]
+    ) {
         for property in properties {
             guard let name = property["name"]?.string else { continue }
             let path = tokens + [name]
+            let isRequired = isRequired && property["required"]?.bool ?? false
             if let nested = property["properties"]?.array {
-                collect(nested, tokens: path, &fields)
+                collect(nested, tokens: path, isRequired: isRequired, &fields)
                 continue
             }
             let multiple = property["logicalTypeOptions"]?["multipleOf"]?.number
@@ -147,14 +158,14 @@ struct StreamSchema: Sendable {
                 StreamField(
                     name: path.joined(separator: "."), pointer: JSONPointer(tokens: path), type: type,
                     scale: logicalType == "integer" ? 0 : multiple.map { max(0, -Int($0.exponent)) },
-                    classification: property["classification"]?.string,
-                    isRequired: property["required"]?.bool ?? false))
+                    classification: property["classification"]?.string, isRequired: isRequired))
         }
     }
 
-    /// The names that expressions over this stream may use; every field may be null.
-    var environment: Environment {
-        Environment(fields.map { TypedName(name: $0.name, type: $0.type, isNullable: true) })
+    /// The names that expressions over this stream may use; a field that is not required may be null.
+    func environment(_ zones: ZoneOffsets) -> Environment {
+        Environment(
+            fields.map { TypedName(name: $0.name, type: $0.type, isNullable: !$0.isRequired) }, zones: zones)
     }
 
     /// The values of the fields that an expression uses, in a full row of slots.

@@ -19,7 +19,7 @@ public struct DMNTestReport: Sendable {
         var paths: [String] = []
         try DMNTestReport.find(directory, 0, &paths)
         if paths.isEmpty { throw DirectoryProblem("\(directory): no *-test-*.xml below it") }
-        let zones = ZoneFiles(directory: "/usr/share/zoneinfo").offsets
+        let zones = ZoneFiles.system.offsets
         let report = TCKReport(
             files: paths.sorted().map { path in
                 let shown = String(path.dropFirst(directory.count).drop { $0 == "/" })

@@ -32,7 +32,7 @@ public struct ExpressionReport: Sendable {
         do {
             trial = try ExpressionTrial(
                 source, context: names, nowMicros: nowMicros,
-                zones: ZoneFiles(directory: "/usr/share/zoneinfo").offsets)
+                zones: ZoneFiles.system.offsets)
         } catch {
             throw Refusal(
                 description: "\(Self.place(error.offset, source)): \(error.code.rawValue): \(error.message)")

@@ -36,7 +36,7 @@ public struct Offline: Sendable {
             pointers[definition.key] = place
         }
         var compiler = SnapshotCompiler(
-            artifacts: artifacts, store: FeatureStore(shards: 1), zones: ZoneFiles(directory: "/usr/share/zoneinfo"),
+            artifacts: artifacts, store: FeatureStore(shards: 1), zones: ZoneFiles.system,
             previous: Snapshot.empty(), problems: problems, pointers: pointers)
         let snapshot = compiler.compile(definitions, retired: [:], isLenient: false)
         let lines = problems.problems.map { "\($0.pointer): \($0.code): \($0.message)" }

@@ -71,7 +71,8 @@ public final class FeatureVerifier {
         let version = try JSONTree(parsing: view)["version"]?.int64 ?? 0
         guard let envelope = Definition(viewTree, at: "", problems, version: Int(version)),
             let definition = FeatureViewDefinition.parse(
-                envelope, at: "", problems, contracts: { _ in StreamSchema(contract: contractTree) })
+                envelope, at: "", problems, zones: ZoneFiles.system.offsets,
+                contracts: { _ in StreamSchema(contract: contractTree) })
         else {
             throw FeatureVerifierError(
                 description: "the view does not compile here: \(problems.problems.first?.code ?? "unknown")")

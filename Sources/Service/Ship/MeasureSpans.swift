@@ -59,9 +59,9 @@ extension DefinitionHistory {
     /// A version of a measure, compiled against the stream's version that was in force at its end; nil when it did not
     /// compile then, either, and so counted nothing.
     func measure(_ entry: Entry) -> MeasureDefinition? {
-        MeasureDefinition.parse(entry.definition, at: "", ProblemList()) { stream in
-            schema(of: stream, before: entry.toSeq ?? .max)
-        }
+        MeasureDefinition.parse(
+            entry.definition, at: "", ProblemList(), profile: .closed, zones: zones,
+            schemas: { schema(of: $0, before: entry.toSeq ?? .max) })
     }
 
     /// The same by name.

@@ -1,4 +1,5 @@
 import Access
+import FEEL
 import Features
 import JSON
 import Journal
@@ -15,7 +16,7 @@ final class ServiceState: Sendable {
     let quality = QualityLedger()
     let accessLog = AccessTail()
     let sources = SourceClocks()
-    let history = DefinitionHistory()
+    let history: DefinitionHistory
     let marks = FrameMarks()
     /// Position up to which all of this is complete.
     let appliedSeq = Atomic<UInt64>(0)
@@ -35,7 +36,9 @@ final class ServiceState: Sendable {
     ///   - quarantineEntriesMax: entries kept in memory.
     ///   - bootstrap: the first key, which is in no frame.
     ///   - shardSeed: decides which entity lies in which shard of the feature store; the same for one data directory.
-    init(quarantineEntriesMax: Int, bootstrap: KeyFrame, shardSeed: UInt64 = 0) {
+    ///   - zones: what expressions of definitions know of time zones.
+    init(quarantineEntriesMax: Int, bootstrap: KeyFrame, shardSeed: UInt64 = 0, zones: ZoneOffsets = .utcOnly) {
+        history = DefinitionHistory(zones: zones)
         features = FeatureStore(shards: ServiceLimits.featureShards, seed: shardSeed)
         quarantine = QuarantineTable(entriesMax: quarantineEntriesMax)
         snapshotBox = Mutex(Snapshot.empty())
@@ -108,6 +111,10 @@ final class DefinitionHistory: Sendable {
     }
 
     let versions = Mutex<[DefinitionKey: [Entry]]>([:])
+    /// What versions are compiled with when they are needed again.
+    let zones: ZoneOffsets
+
+    init(zones: ZoneOffsets) { self.zones = zones }
 
     /// A version became active.
     func activate(_ definition: Definition, _ frame: ActivationFrame, seq: UInt64) {

@@ -12,6 +12,9 @@ final class ZoneFiles: Sendable {
     /// Version of the tz database that the files were made from, such as `2025b`; nil when the directory does not tell.
     let version: String?
 
+    /// Those of this machine, for commands that read no configuration.
+    static let system = ZoneFiles(directory: "/usr/share/zoneinfo")
+
     /// - Parameter directory: usually /usr/share/zoneinfo.
     init(directory: String) {
         self.directory = directory
