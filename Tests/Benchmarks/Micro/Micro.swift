@@ -6,7 +6,7 @@ import JSON
 /// Times pure code in one thread, for `deploy/bench`; prints `name value` lines.
 ///
 ///     decisiond-microbench contract CONTRACT.json EVENTS.ndjson SECONDS
-///     decisiond-microbench features ENTITIES EVENTS_PER_ENTITY SECONDS
+///     decisiond-microbench features ENTITIES EVENTS SECONDS
 @main struct Micro {
     static func main() {
         do {
@@ -26,7 +26,7 @@ import JSON
         case ("features", 4):
             let words = Array(arguments)
             try features(
-                entities: Int(words[1]) ?? 0, perEntity: Int(words[2]) ?? 0, seconds: Double(words[3]) ?? 1)
+                entities: Int(words[1]) ?? 0, total: Int(words[2]) ?? 0, seconds: Double(words[3]) ?? 1)
         default:
             FileHandle.standardError.write(Data("usage: see the head of Tests/Benchmarks/Micro/Micro.swift\n".utf8))
             exit(2)
@@ -83,32 +83,41 @@ import JSON
         print("parse_and_check_ns \(check / Double(lines.count) * 1e9)")
     }
 
-    /// Nanoseconds to apply one event to a view of ten features, and to read the ten features of one entity.
-    static func features(entities: Int, perEntity: Int, seconds: Double) throws {
+    /// Nanoseconds to apply one event to a view of ten features, to look through one entity for what retention lets go
+    /// of, and to read the ten features of one entity. Each entity has ten events within the longest window on average,
+    /// however many went before.
+    static func features(entities: Int, total: Int, seconds: Double) throws {
         let view = try FeatureView.compile(spec)
         let store = FeatureStore(shards: 128)
         let index = store.add(view)
         let keys = (0..<entities).map { "B\($0)" }
-        let total = entities * perEntity
         let clock = ContinuousClock()
         var generator = SystemRandomNumberGenerator()
-        var order = (0..<total).map { $0 % entities }
-        order.shuffle(using: &generator)
-        let start = Int64(1_700_000_000_000_000)
-        let applied = clock.measure {
-            for (number, entity) in order.enumerated() {
-                let time = start + Int64(number) * 1_000
-                _ = store.apply(
-                    view: index,
-                    FeatureEvent(
-                        entity: keys[entity], source: "/shops/bench", id: "b\(number)", time: time, ingestTime: time,
-                        seq: Int64(number + 1), values: [.scaled(Int64(number % 10_000)), .scaled(Int64(number % 24))]))
+        let order = (0..<min(total, 1 << 20)).map { _ in Int.random(in: 0..<entities, using: &generator) }
+        let start = Int64(1_000_000_000_000_000)
+        let step = longestWindow / Int64(10 * entities)
+        let retireEvery = 10 * entities / 8
+        var (applied, retired, passes) = (Duration.zero, Duration.zero, 0)
+        for first in stride(from: 0, to: total, by: retireEvery) {
+            let end = min(first + retireEvery, total)
+            applied += clock.measure {
+                for number in first..<end {
+                    let time = start + Int64(number) * step
+                    _ = store.apply(
+                        view: index,
+                        FeatureEvent(
+                            entity: keys[order[number % order.count]], source: "/shops/bench", id: "b\(number)",
+                            time: time, ingestTime: time, seq: Int64(number + 1),
+                            values: [.scaled(Int64(number % 10_000)), .scaled(Int64(number % 24))]))
+                }
+                store.advance(to: Int64(end))
             }
-            store.advance(to: Int64(total))
+            retired += clock.measure { store.retire(view: index, watermark: start + Int64(end) * step) }
+            passes += 1
         }
         let plan = try store.plan(view: index)
         var vector = FeatureVector()
-        let asOf = start + Int64(total) * 1_000
+        let asOf = start + Int64(total) * step
         let reads = min(order.count, 100_000)
         let read = best(seconds: seconds) {
             for position in 0..<reads {
@@ -116,8 +125,19 @@ import JSON
             }
         }
         print("apply_ns \(applied / .seconds(1) / Double(total) * 1e9)")
+        print("retire_ns \(retired / .seconds(1) / Double(passes * entities) * 1e9)")
         print("read_ns \(read / Double(reads) * 1e9)")
+        print("resident_peak_mebibytes \(residentPeak())")
     }
+
+    /// The most memory that this process has had resident [MiB].
+    static func residentPeak() -> Int {
+        var usage = rusage()
+        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        return usage.ru_maxrss >> 10
+    }
+
+    private static let longestWindow = Int64(90 * 86_400_000_000)
 
     /// Ten features over two columns and three windows.
     static let spec: FeatureViewSpec = {
@@ -139,6 +159,6 @@ import JSON
             columns: [
                 ColumnSpec(name: "amount", kind: .decimal(scale: 2), path: "/data/amount"),
                 ColumnSpec(name: "quantity", kind: .integer, path: "/data/quantity"),
-            ], features: features)
+            ], features: features, retentionMicros: longestWindow + 1)
     }()
 }
