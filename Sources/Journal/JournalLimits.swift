@@ -16,6 +16,8 @@ public enum JournalLimits {
     public static let idleTickNanoseconds: UInt64 = 500_000_000
     /// Pause after a spare segment could not be prepared, in nanoseconds.
     public static let spareRetryNanoseconds: UInt64 = 1_000_000_000
+    /// Segments held open for readers. The one that is read beyond is opened again when it is needed.
+    public static let openSegmentsMax = 8
     /// Zeros written and made durable per step when a segment is filled ahead, in bytes: what a group commit beside it
     /// may have to wait for.
     public static let zeroFillBytes = 1 << 20

@@ -11,7 +11,7 @@ final class SegmentIndex<Store: JournalStorage>: Sendable {
         /// Size on disk.
         var fileBytes: Int64
         let crcSeed: UInt32
-        /// Opened by the first reader, closed when the last user lets go.
+        /// Opened by the first reader, closed when the last user lets go; see `State.opened`.
         var shared: SharedFile<Store>?
     }
 
@@ -23,6 +23,19 @@ final class SegmentIndex<Store: JournalStorage>: Sendable {
     private struct State {
         var entries: [Entry] = []
         var spareBytes: Int64 = 0
+        /// First seqs of the segments that are held open for readers, the one used last at the end. Shipping reads every
+        /// segment once, so without a bound there would be a descriptor for each that is kept.
+        var opened: [UInt64] = []
+
+        /// Notes the use of a segment, and lets go of the one not used for longest if there are too many.
+        mutating func noteUse(of firstSeq: UInt64) {
+            if opened.last == firstSeq { return }
+            opened.removeAll { $0 == firstSeq }
+            opened.append(firstSeq)
+            guard opened.count > JournalLimits.openSegmentsMax else { return }
+            let unused = opened.removeFirst()
+            if let index = entries.firstIndex(where: { $0.firstSeq == unused }) { entries[index].shared = nil }
+        }
     }
 
     let storage: Store
@@ -101,13 +114,16 @@ final class SegmentIndex<Store: JournalStorage>: Sendable {
     private func located(_ choose: ([Entry]) -> Int?) throws(JournalError) -> Located? {
         try gate.withLock { (state) throws(JournalError) -> Located? in
             guard let index = choose(state.entries) else { return nil }
-            if let shared = state.entries[index].shared {
-                return Located(entry: state.entries[index], file: shared)
+            let shared: SharedFile<Store>
+            if let known = state.entries[index].shared {
+                shared = known
+            } else {
+                let name = SegmentName.segment(firstSeq: state.entries[index].firstSeq)
+                let file = try journaled { () throws(StorageError) in try storage.open(name, access: .read) }
+                shared = SharedFile(storage: storage, file: file)
+                state.entries[index].shared = shared
             }
-            let name = SegmentName.segment(firstSeq: state.entries[index].firstSeq)
-            let file = try journaled { () throws(StorageError) in try storage.open(name, access: .read) }
-            let shared = SharedFile(storage: storage, file: file)
-            state.entries[index].shared = shared
+            state.noteUse(of: state.entries[index].firstSeq)
             return Located(entry: state.entries[index], file: shared)
         }
     }

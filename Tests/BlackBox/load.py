@@ -7,7 +7,8 @@ import threading
 import time
 
 SOURCE = "/test/load"
-SUBJECTS = 16
+# Many, so that no customer gets more events than memory keeps of one (`entity_events_max`), however long a test takes.
+SUBJECTS = 64
 NDJSON = "application/x-ndjson"
 
 

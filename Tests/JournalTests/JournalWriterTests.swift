@@ -206,6 +206,30 @@ import Testing
         writer.stop()
     }
 
+    /// Whoever reads the whole journal, as shipping does, does not keep a descriptor of each segment.
+    @Test func fewSegmentsAreHeldOpenForReaders() throws {
+        let directory = try TemporaryDirectory()
+        let writer = try open(directory, Collector())
+        let payload = [UInt8](repeating: 7, count: 1000)
+        for number in 1...UInt64(200) {
+            #expect(writer.append(makeBatch([payload])) == .accepted)
+            if number % 8 == 0 { try eventually { writer.durableSeq == number } }
+        }
+        let segments = try FileManager.default.contentsOfDirectory(atPath: directory.path)
+            .filter { $0.hasSuffix(".segment") }
+        #expect(segments.count > 2 * JournalLimits.openSegmentsMax)
+        for _ in 1...2 {
+            for seq in 1...UInt64(200) { #expect(try writer.readFrame(seq: seq).payload == payload) }
+        }
+        let held = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").filter { descriptor in
+            let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(descriptor)")
+            return target?.hasPrefix(directory.path) == true && target?.hasSuffix(".segment") == true
+        }
+        // The writer's own is one more.
+        #expect(held.count <= JournalLimits.openSegmentsMax + 1, "\(held.count)")
+        writer.stop()
+    }
+
     @Test func twoWritersAreRefused() throws {
         let directory = try TemporaryDirectory()
         let writer = try open(directory, Collector())
