@@ -210,13 +210,15 @@ def test_commits_without_an_answer(make_daemon, cluster):
     proxy = CuttingProxy(url, SEED)
     daemon = make_daemon(database_url=proxy.url, ship_interval_ms=5, ship_batch_frames_max=200)
     daemon.database_url = url
-    send(daemon.admin, [customer("c0")])
+    # A batch has one event of each, so that none gets more than memory keeps (`entity_events_max`), however long it takes.
+    subjects = [f"c{n}" for n in range(20)]
+    send(daemon.admin, [customer(subject) for subject in subjects])
     daemon.wait_shipped()
     proxy.armed = True
     total = 0
     end = time.monotonic() + daemons.PATIENCE_S * (CUTS / 40)
     while min(proxy.cuts.values()) < CUTS // 4 and time.monotonic() < end:
-        send(daemon.admin, [purchase(n) for n in range(total, total + 20)])
+        send(daemon.admin, [purchase(total + n, subject) for n, subject in enumerate(subjects)])
         decide(daemon.admin, "c0")
         total += 20
         time.sleep(0.02)
@@ -225,7 +227,7 @@ def test_commits_without_an_answer(make_daemon, cluster):
     check_database(daemon)
     assert stored_ids(daemon) == sorted(str(n) for n in range(total)), f"seed {SEED}"
     assert daemon.sql("SELECT count(*) FROM decisiond.decision_record") == [[str(total // 20)]]
-    check_features(daemon, ["c0"])
+    check_features(daemon, subjects)
     daemon.stop()
     daemon.process = None
     proxy.close()
