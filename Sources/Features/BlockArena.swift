@@ -145,10 +145,16 @@ struct BlockArena: ~Copyable {
         return best
     }
 
-    /// A fresh chunk. The first ones are small, each as large as all before it: a store has many tables of few rows.
-    private mutating func takeChunk(atLeast needed: Int) -> Int {
-        let usual = min(FeatureLimits.arenaChunkBytes, max(FeatureLimits.arenaChunkBytesMin, chunkBytes))
-        let capacity = max(needed, usual)
+    /// Bytes of the next chunk. The first ones are small, each as large as all before it: a store has many tables of few
+    /// rows.
+    ///
+    /// - Parameter leaving: bytes of a chunk that is about to be freed.
+    private func usualBytes(besides leaving: Int) -> Int {
+        min(FeatureLimits.arenaChunkBytes, max(FeatureLimits.arenaChunkBytesMin, chunkBytes - leaving))
+    }
+
+    private mutating func takeChunk(atLeast needed: Int, besides leaving: Int = 0) -> Int {
+        let capacity = max(needed, usualBytes(besides: leaving))
         let base = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 8)
         chunkBytes += capacity
         if let index = emptyChunks.popLast() {
@@ -181,14 +187,26 @@ struct BlockArena: ~Copyable {
     /// Empties the emptiest chunk into another when less than half of it lives and a quarter of all is garbage; false when
     /// there is nothing to gain.
     mutating func compactChunk() -> Bool {
-        guard (chunkBytes - liveBytes) * 4 > chunkBytes, let victim = emptiest(except: current),
+        guard (chunkBytes - liveBytes) * 4 > chunkBytes, let victim = emptiest(except: shrinksCurrent ? -1 : current),
             chunks[victim].live * 2 <= chunks[victim].capacity
         else { return false }
+        if victim == current { current = -1 }
+        if chunks[victim].live == 0 {
+            free(victim)
+            return true
+        }
         if current < 0 || chunks[current].used + chunks[victim].live > chunks[current].capacity {
-            current = takeChunk(atLeast: chunks[victim].live)
+            current = takeChunk(atLeast: chunks[victim].live, besides: chunks[victim].capacity)
         }
         evacuate(victim, to: current)
         return true
+    }
+
+    /// Whether the chunk that takes new blocks would be at most half as large if it were taken anew for what lives in it.
+    private var shrinksCurrent: Bool {
+        guard current >= 0 else { return false }
+        let chunk = chunks[current]
+        return chunk.live == 0 || max(chunk.live, usualBytes(besides: chunk.capacity)) * 2 <= chunk.capacity
     }
 
     private mutating func free(_ chunk: Int) {

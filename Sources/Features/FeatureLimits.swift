@@ -45,6 +45,8 @@ public enum FeatureLimits {
     /// Row layouts of one table kept exact; past it new layouts use full-width fields, so that their number stays
     /// small.
     static let layoutsMax = 16_384
+    /// Row layouts of one table that may be kept though no entity has them; more are kept only while others are in use.
+    static let layoutsUnusedMax = 64
     /// Bytes of one arena chunk. Small, since one chunk is evacuated under a shard's lock.
     static let arenaChunkBytes = 65_536
     /// Bytes of an arena's first chunk.

@@ -89,6 +89,9 @@ struct RowLayout {
     let idWidth: Int
     let stride: Int
 
+    /// Of no row: what a number without a layout has.
+    static let none = RowLayout(RowShape(widths: [], idWidth: 0, packsUUID: false), isSigned: [])
+
     init(_ shape: RowShape, isSigned: [Bool]) {
         self.shape = shape
         var fields: [RowField] = []

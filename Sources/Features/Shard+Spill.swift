@@ -39,7 +39,7 @@ struct SpillTurn {
 
 extension Shard {
     /// Visits the next entities of every type: those not used since the last visit, and whose events are all in
-    /// PostgreSQL, leave memory.
+    /// PostgreSQL, leave memory. What earlier spilling emptied is freed.
     mutating func spillSlice(through: Int64) -> SpillTurn {
         var turn = SpillTurn()
         for type in clocks.indices {
@@ -56,7 +56,7 @@ extension Shard {
                 }
             }
         }
-        if turn.spilled > 0 { compact() }
+        compact()
         return turn
     }
 

@@ -10,7 +10,7 @@ extension ViewTable {
         guard let found = arena.block(slot), let index = find(found, time: time, seq: seq) else { return false }
         precondition(end.seq > seq, "a correction comes after what it corrects")
         let header = BlockArena.header(found).pointee
-        let layout = layouts[Int(header.layout)]
+        let layout = layouts[header.layout]
         let row = found + BlockHeader.byteCount + (Int(header.head) + index) * layout.stride
         let delay = end.ingestTime &- header.ingestBase &- layout.fields[RowLayout.Fixed.ingest].load(row)
         var wanted = layout.shape
@@ -19,10 +19,10 @@ extension ViewTable {
         var block = found
         if !layout.shape.holds(wanted) {
             block = move(
-                slot: slot, layout: layoutNumber(wanted), rows: max(1, Int(header.capacity) - Int(header.head)))
+                slot: slot, layout: layouts.number(of: wanted), rows: max(1, Int(header.capacity) - Int(header.head)))
         }
         let place = BlockArena.header(block).pointee
-        let target = layouts[Int(place.layout)]
+        let target = layouts[place.layout]
         let ended = block + BlockHeader.byteCount + (Int(place.head) + index) * target.stride
         target.fields[RowLayout.Fixed.endSeq].store(end.seq - seq, in: ended)
         target.fields[RowLayout.Fixed.endIngest].store(delay, in: ended)
@@ -37,7 +37,7 @@ extension ViewTable {
     /// Index of the row of this event time and seq.
     private func find(_ block: UnsafeMutableRawPointer, time: Int64, seq: Int64) -> Int? {
         let header = BlockArena.header(block).pointee
-        let layout = layouts[Int(header.layout)]
+        let layout = layouts[header.layout]
         let rows = UnsafeRawPointer(block) + BlockHeader.byteCount + Int(header.head) * layout.stride
         let set = RowSet(
             rows: rows, stride: layout.stride, count: Int(header.count), timeBase: header.timeBase,

@@ -82,7 +82,7 @@ extension ViewTable {
             return emitWithoutRows(program, asOf: asOf, scratch: &scratch, into: &values)
         }
         let header = BlockArena.header(block).pointee
-        let layout = layouts[Int(header.layout)]
+        let layout = layouts[header.layout]
         let rows = UnsafeRawPointer(block) + BlockHeader.byteCount + Int(header.head) * layout.stride
         let all = RowSet(
             rows: rows, stride: layout.stride, count: Int(header.count), timeBase: header.timeBase,

@@ -38,7 +38,7 @@ extension ViewTable {
     /// Highest journal position among the rows of a block and what ended them.
     private func newestSeq(_ block: UnsafeMutableRawPointer) -> Int64 {
         let header = BlockArena.header(block).pointee
-        let layout = layouts[Int(header.layout)]
+        let layout = layouts[header.layout]
         let (seq, end) = (layout.fields[RowLayout.Fixed.seq], layout.fields[RowLayout.Fixed.endSeq])
         let rows = block + BlockHeader.byteCount + Int(header.head) * layout.stride
         var newest = Int64.min
@@ -67,8 +67,14 @@ extension ViewTable {
         return true
     }
 
-    /// Moves what is left in mostly empty chunks together, a few chunks at a time; frees what spilling emptied.
+    /// Moves what is left in mostly empty chunks together, a few chunks at a time; frees what spilling emptied, and what
+    /// was kept for rows that are gone.
     mutating func compact() {
+        layouts.compact()
+        if rowCount == 0 {
+            sources = ByteDictionary()
+            for column in texts.indices { texts[column] = ByteDictionary() }
+        }
         for _ in 0..<FeatureLimits.compactedChunksMax where !arena.compactChunk() { return }
     }
 }

@@ -25,11 +25,12 @@ extension ViewTable {
         let signature = signature
         writer.integer(UInt32(signature.count))
         signature.withUnsafeBytes { writer.raw($0) }
-        writer.integer(UInt32(layouts.count))
-        for layout in layouts {
-            layout.shape.widths.withUnsafeBytes { writer.raw($0) }
-            writer.integer(layout.shape.idWidth)
-            writer.integer(UInt8(layout.shape.packsUUID ? 1 : 0))
+        let (shapes, places) = layouts.inUse
+        writer.integer(UInt32(shapes.count))
+        for shape in shapes {
+            shape.widths.withUnsafeBytes { writer.raw($0) }
+            writer.integer(shape.idWidth)
+            writer.integer(UInt8(shape.packsUUID ? 1 : 0))
         }
         if view.needsTieOrder { sources.encode(into: &writer) }
         for column in textColumns { texts[column].encode(into: &writer) }
@@ -38,8 +39,8 @@ extension ViewTable {
         writer.integer(UInt32(blocks.count))
         for block in blocks {
             let header = BlockArena.header(block).pointee
-            let stride = layouts[Int(header.layout)].stride
-            for number in [header.owner, header.layout, header.count] { writer.integer(number) }
+            let stride = layouts[header.layout].stride
+            for number in [header.owner, places[Int(header.layout)], header.count] { writer.integer(number) }
             for base in [header.timeBase, header.ingestBase, header.seqBase, header.cappedThrough] {
                 writer.integer(base)
             }
@@ -72,16 +73,16 @@ extension ViewTable {
     mutating func restore(
         from reader: inout StateReader, isSlot: (Int) -> Bool
     ) throws(FeatureRestoreError) -> Bool {
-        precondition(rowCount == 0 && layouts.isEmpty, "state is restored into an empty table")
+        precondition(rowCount == 0 && layouts.count == 0, "state is restored into an empty table")
         let length = Int(try reader.integer(UInt32.self, "a table's make"))
         guard try reader.raw(length, "a table's make").elementsEqual(signature) else { return false }
-        try restoreLayouts(from: &reader)
+        let numbers = try restoreLayouts(from: &reader)
         if view.needsTieOrder { sources = try ByteDictionary(restoring: &reader) }
         for column in textColumns { texts[column] = try ByteDictionary(restoring: &reader) }
         retiredThrough = try reader.integer(Int64.self, "a table's retention")
         var references = TextReferences(sources: sources.numberBound, texts: texts.map(\.numberBound))
         let blocks = try reader.count(bytesEach: 44, "a table's entities")
-        for _ in 0..<blocks { try restoreBlock(from: &reader, &references, isSlot) }
+        for _ in 0..<blocks { try restoreBlock(from: &reader, numbers, &references, isSlot) }
         try restoreSpilled(from: &reader, isSlot)
         sources.settle(references: references.sources)
         for column in textColumns { texts[column].settle(references: references.texts[column]) }
@@ -108,7 +109,11 @@ extension ViewTable {
         }
     }
 
-    private mutating func restoreLayouts(from reader: inout StateReader) throws(FeatureRestoreError) {
+    /// The numbers that the saved layouts have now, in their order.
+    private mutating func restoreLayouts(
+        from reader: inout StateReader
+    ) throws(FeatureRestoreError) -> [UInt32] {
+        var numbers: [UInt32] = []
         let fieldCount = view.signedFields.count
         let count = try reader.count(bytesEach: fieldCount + 3, "a table's layouts")
         for _ in 0..<count {
@@ -118,17 +123,19 @@ extension ViewTable {
             guard widths.allSatisfy({ $0 <= 8 }), Int(idWidth) <= FeatureLimits.identityBytesMax,
                 !packsUUID || idWidth == 16 || idWidth == 0
             else { throw FeatureRestoreError("a layout's fields are too wide") }
-            append(RowShape(widths: widths, idWidth: idWidth, packsUUID: packsUUID))
+            numbers.append(layouts.place(RowShape(widths: widths, idWidth: idWidth, packsUUID: packsUUID)))
         }
+        return numbers
     }
 
     private mutating func restoreBlock(
-        from reader: inout StateReader, _ references: inout TextReferences, _ isSlot: (Int) -> Bool
+        from reader: inout StateReader, _ layoutNumbers: [UInt32], _ references: inout TextReferences,
+        _ isSlot: (Int) -> Bool
     ) throws(FeatureRestoreError) {
         let slot = Int(try reader.integer(UInt32.self, "an entity's slot"))
-        let layout = Int(try reader.integer(UInt32.self, "an entity's layout"))
+        let place = Int(try reader.integer(UInt32.self, "an entity's layout"))
         let count = Int(try reader.integer(UInt32.self, "an entity's rows"))
-        guard isSlot(slot), arena.block(slot) == nil, layout < layouts.count else {
+        guard isSlot(slot), arena.block(slot) == nil, place < layoutNumbers.count else {
             throw FeatureRestoreError("an entity's slot or layout is not there")
         }
         var saved = BlockHeader.Bases()
@@ -136,6 +143,7 @@ extension ViewTable {
         saved.ingest = try reader.integer(Int64.self, "an entity's bases")
         saved.seq = try reader.integer(Int64.self, "an entity's bases")
         saved.capped = try reader.integer(Int64.self, "an entity's bases")
+        let layout = layoutNumbers[place]
         let stride = layouts[layout].stride
         let rows = try reader.raw(count * stride, "an entity's rows")
         guard rows.count <= Int(UInt32.max) - 2 * (BlockHeader.byteCount + stride) else {
@@ -152,7 +160,7 @@ extension ViewTable {
         if let base = rows.baseAddress {
             (block + BlockHeader.byteCount).copyMemory(from: base, byteCount: rows.count)
         }
-        arena.install(block, slot: slot)
+        install(block, slot: slot)
         rowCount += count
         try check(block, layouts[layout], count, &references)
     }

@@ -6,8 +6,7 @@ struct ViewTable: ~Copyable {
     let view: FeatureView
     let entityEventsMax: Int
     var arena = BlockArena()
-    var layouts: [RowLayout] = []
-    private var layoutNumbers: [RowShape: Int] = [:]
+    var layouts: LayoutTable
     /// One dictionary per text column, in column order; others stay empty.
     var texts: [ByteDictionary]
     var sources = ByteDictionary()
@@ -29,6 +28,7 @@ struct ViewTable: ~Copyable {
         self.view = view
         self.entityEventsMax = entityEventsMax ?? view.spec.entityEventsMax
         let fieldCount = RowLayout.Fixed.count + view.spec.columns.count
+        layouts = LayoutTable(isSigned: view.signedFields)
         texts = [ByteDictionary](repeating: ByteDictionary(), count: view.spec.columns.count)
         fields = [Int64](repeating: 0, count: fieldCount)
         shape = RowShape(widths: [UInt8](repeating: 0, count: fieldCount), idWidth: 0, packsUUID: false)
@@ -36,7 +36,7 @@ struct ViewTable: ~Copyable {
 
     var bytesUsed: Int {
         arena.bytesUsed + sources.bytesUsed + texts.reduce(0) { $0 + $1.bytesUsed }
-            + layouts.count * (fields.count * MemoryLayout<RowField>.stride + 64)
+            + layouts.bytesUsed
             + spilled.capacity * (MemoryLayout<UInt32>.stride + MemoryLayout<SpillMark>.stride)
     }
 
@@ -153,16 +153,16 @@ struct ViewTable: ~Copyable {
     /// The entity's block with room for one more row of the measured shape.
     private mutating func prepare(slot: Int, first event: FeatureEvent) -> UnsafeMutableRawPointer {
         guard let old = arena.block(slot) else {
-            let block = newBlock(slot: slot, rows: 2, layout: layoutNumber(shape))
+            let block = newBlock(slot: slot, rows: 2, layout: layouts.number(of: shape))
             let header = BlockArena.header(block)
             header.pointee.timeBase = event.time
             header.pointee.ingestBase = event.ingestTime
             header.pointee.seqBase = event.seq
-            arena.install(block, slot: slot)
+            install(block, slot: slot)
             return block
         }
         let header = BlockArena.header(old).pointee
-        let current = layouts[Int(header.layout)]
+        let current = layouts[header.layout]
         let count = Int(header.count)
         if current.shape.holds(shape) {
             if Int(header.head) + count < Int(header.capacity) { return old }
@@ -172,38 +172,31 @@ struct ViewTable: ~Copyable {
                 BlockArena.header(old).pointee.head = 0
                 return old
             }
-            return move(slot: slot, layout: Int(header.layout), rows: count + Swift.max(2, count / 5))
+            return move(slot: slot, layout: header.layout, rows: count + Swift.max(2, count / 5))
         }
-        let wider = layoutNumber(current.shape.union(shape))
+        let wider = layouts.number(of: current.shape.union(shape))
         return move(slot: slot, layout: wider, rows: Swift.max(count + 1, Int(header.capacity) - Int(header.head)))
     }
 
-    mutating func layoutNumber(_ wanted: RowShape) -> Int {
-        if let number = layoutNumbers[wanted] { return number }
-        let shape = layouts.count < FeatureLimits.layoutsMax ? wanted : wanted.coarse
-        if let number = layoutNumbers[shape] { return number }
-        append(shape)
-        return layouts.count - 1
+    /// Makes `block` the block of a slot, and gives back what it had before.
+    mutating func install(_ block: UnsafeMutableRawPointer?, slot: Int) {
+        if let block { layouts.retain(BlockArena.header(block).pointee.layout) }
+        if let old = arena.block(slot) { layouts.release(BlockArena.header(old).pointee.layout) }
+        arena.install(block, slot: slot)
     }
 
-    /// Makes a layout of a shape that has none.
-    mutating func append(_ shape: RowShape) {
-        layouts.append(RowLayout(shape, isSigned: view.signedFields))
-        layoutNumbers[shape] = layouts.count - 1
-    }
-
-    mutating func newBlock(slot: Int, rows: Int, layout: Int) -> UnsafeMutableRawPointer {
+    mutating func newBlock(slot: Int, rows: Int, layout: UInt32) -> UnsafeMutableRawPointer {
         let stride = layouts[layout].stride
         let block = arena.allocate(bytes: BlockHeader.byteCount + rows * stride + BlockHeader.tail, slot: slot)
         let header = BlockArena.header(block)
         let room = Int(header.pointee.byteCount) - BlockHeader.byteCount - BlockHeader.tail
         header.pointee.capacity = UInt32(room / stride)
-        header.pointee.layout = UInt32(layout)
+        header.pointee.layout = layout
         return block
     }
 
     /// Moves the rows of an entity into a new block, rewriting them when the layout changes.
-    mutating func move(slot: Int, layout: Int, rows: Int) -> UnsafeMutableRawPointer {
+    mutating func move(slot: Int, layout: UInt32, rows: Int) -> UnsafeMutableRawPointer {
         let block = newBlock(slot: slot, rows: rows, layout: layout)
         // Only now: allocating may have moved the old block.
         guard let old = arena.block(slot) else { preconditionFailure("the entity has a block") }
@@ -214,10 +207,10 @@ struct ViewTable: ~Copyable {
         header.pointee.seqBase = from.seqBase
         header.pointee.cappedThrough = from.cappedThrough
         header.pointee.count = from.count
-        let (source, target) = (layouts[Int(from.layout)], layouts[layout])
+        let (source, target) = (layouts[from.layout], layouts[layout])
         let firstRow = old + BlockHeader.byteCount + Int(from.head) * source.stride
         let newRows = block + BlockHeader.byteCount
-        if Int(from.layout) == layout {
+        if from.layout == layout {
             newRows.copyMemory(from: firstRow, byteCount: Int(from.count) * source.stride)
         } else {
             for index in 0..<Int(from.count) {
@@ -225,7 +218,7 @@ struct ViewTable: ~Copyable {
                     firstRow + index * source.stride, source, to: newRows + index * target.stride, target)
             }
         }
-        arena.install(block, slot: slot)
+        install(block, slot: slot)
         return block
     }
 
@@ -255,7 +248,7 @@ struct ViewTable: ~Copyable {
 
     private mutating func writeRow(in block: UnsafeMutableRawPointer) {
         let header = BlockArena.header(block)
-        let layout = layouts[Int(header.pointee.layout)]
+        let layout = layouts[header.pointee.layout]
         if shape.packsUUID && !layout.shape.packsUUID {
             idBytes = idBytes.withUnsafeBytes { UUIDBytes.unpack($0) }
         }
@@ -300,14 +293,14 @@ struct ViewTable: ~Copyable {
     /// Event time of a row.
     func time(_ block: UnsafeMutableRawPointer, _ index: Int) -> Int64 {
         let header = BlockArena.header(block).pointee
-        let layout = layouts[Int(header.layout)]
+        let layout = layouts[header.layout]
         let row = block + BlockHeader.byteCount + (Int(header.head) + index) * layout.stride
         return header.timeBase &+ layout.fields[RowLayout.Fixed.time].load(row)
     }
 
     private mutating func dropOldest(_ block: UnsafeMutableRawPointer, isCapped: Bool) {
         let header = BlockArena.header(block)
-        let layout = layouts[Int(header.pointee.layout)]
+        let layout = layouts[header.pointee.layout]
         let row = block + BlockHeader.byteCount + Int(header.pointee.head) * layout.stride
         if isCapped {
             let time = header.pointee.timeBase &+ layout.fields[RowLayout.Fixed.time].load(row)
@@ -340,9 +333,9 @@ struct ViewTable: ~Copyable {
         }
         let isEmpty = header.pointee.count == 0 && header.pointee.cappedThrough <= cut
         if isEmpty {
-            arena.install(nil, slot: slot)
+            install(nil, slot: slot)
         } else if header.pointee.head * 2 > header.pointee.capacity {
-            _ = move(slot: slot, layout: Int(header.pointee.layout), rows: Swift.max(1, Int(header.pointee.count)))
+            _ = move(slot: slot, layout: header.pointee.layout, rows: Swift.max(1, Int(header.pointee.count)))
         }
         return isEmpty && !isSpilled(slot)
     }
@@ -351,7 +344,7 @@ struct ViewTable: ~Copyable {
     /// before `cut` that have a value, one row an attribute; the number of rows when none does.
     private func attributeStart(_ block: UnsafeMutableRawPointer, through cut: Int64) -> Int {
         let header = BlockArena.header(block).pointee
-        let layout = layouts[Int(header.layout)]
+        let layout = layouts[header.layout]
         let rows = UnsafeRawPointer(block) + BlockHeader.byteCount + Int(header.head) * layout.stride
         let nulls = layout.fields[RowLayout.Fixed.nulls]
         let end = layout.fields[RowLayout.Fixed.endSeq]
@@ -377,6 +370,6 @@ struct ViewTable: ~Copyable {
         spilled[UInt32(slot)] = nil
         guard let block = arena.block(slot) else { return }
         while BlockArena.header(block).pointee.count > 0 { dropOldest(block, isCapped: false) }
-        arena.install(nil, slot: slot)
+        install(nil, slot: slot)
     }
 }

@@ -179,6 +179,35 @@ import Testing
         #expect(store.counts == (0, 0))
     }
 
+    /// Nothing that rows once needed stays for good: chunks, layouts of every shape that came by, texts. A store whose
+    /// events are all in PostgreSQL could otherwise pass its bound with nothing left to spill, and take no event again.
+    @Test func spillingGivesBackWhatRowsNeeded() throws {
+        let store = FeatureStore(shards: 2)
+        let view = store.add(try OracleTests.view(), canSpill: true)
+        var random = SeededGenerator(29)
+        var seq: Int64 = 0
+        func round(entities: Int, events: Int) {
+            for var event in OracleTests.events(events, &random) {
+                seq += 1
+                event.seq = seq * Int64.random(in: 1...3, using: &random) << Int64.random(in: 0...20, using: &random)
+                event.ingestTime += Int64.random(in: 0...1, using: &random) << Int64.random(in: 0...50, using: &random)
+                event.entity = "entity-\(Int.random(in: 0..<entities, using: &random))"
+                store.apply(view: view, event)
+            }
+            _ = store.spill(to: 0, through: .max)
+        }
+        round(entities: 300, events: 300)
+        #expect(store.counts.events == 0)
+        let least = store.bytesUsed
+        for _ in 0..<40 { round(entities: 300, events: 2_000) }
+        #expect(store.counts.events == 0)
+        #expect(store.bytesUsed <= least + 16_384)
+        // Rows that stay keep no more than they need.
+        for _ in 0..<4 { round(entities: 300, events: 2_000) }
+        round(entities: 1, events: 1)
+        #expect(store.bytesUsed <= least + 16_384)
+    }
+
     /// A table filled with older events while newer ones arrive, in whatever order, sees what one sees that had all.
     @Test func backFilledEqualsAllLive() throws {
         var random = SeededGenerator(17)

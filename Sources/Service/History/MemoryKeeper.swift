@@ -11,14 +11,17 @@ final class MemoryKeeper: Sendable {
     private let full = Atomic<Bool>(false)
     private let stuck = Atomic<Bool>(false)
     private let stopping = Atomic<Bool>(false)
-    /// Shipped position at which nothing more could be spilled.
+    /// Shipped position at which nothing more could be spilled, and when that was [monotonic nanoseconds].
     private let exhausted = Atomic<UInt64>(0)
+    private let exhaustedAt = Atomic<UInt64>(0)
 
     /// Entities spilled since the start, summed over views.
     let spilled = Atomic<Int>(0)
 
     /// Milliseconds between two looks at the store.
     private static let intervalMilliseconds: UInt64 = 50
+    /// Milliseconds after which spilling is tried again though PostgreSQL has not more than when nothing could go.
+    private static let retryMilliseconds: UInt64 = 1_000
     /// Percent of the bound to which spilling goes down, so that it does not run at every event.
     private static let lowWaterPercent = 95
 
@@ -76,12 +79,19 @@ final class MemoryKeeper: Sendable {
         state.features.removeReleased()
         var bytes = state.features.bytesUsed
         let shipped = shippedSeq()
-        // Where nothing could go, nothing can before PostgreSQL has more.
-        if bytes > bytesMax, shipped > exhausted.load(ordering: .relaxed) {
+        // Where nothing could go, nothing can before PostgreSQL has more, or what it has was applied or back-filled.
+        let now = Threads.monotonicNanoseconds()
+        let isDue =
+            shipped > exhausted.load(ordering: .relaxed)
+            || now > exhaustedAt.load(ordering: .relaxed) + Self.retryMilliseconds * 1_000_000
+        if bytes > bytesMax, isDue {
             let report = state.features.spill(
                 to: bytesMax / 100 * Self.lowWaterPercent, through: Int64(shipped))
             spilled.wrappingAdd(report.spilled, ordering: .relaxed)
-            if report.spilled == 0 { exhausted.store(shipped, ordering: .relaxed) }
+            if report.spilled == 0 {
+                exhausted.store(shipped, ordering: .relaxed)
+                exhaustedAt.store(now, ordering: .relaxed)
+            }
             bytes = state.features.bytesUsed
         }
         stuck.store(bytes > bytesMax, ordering: .relaxed)
