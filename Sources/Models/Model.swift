@@ -52,6 +52,11 @@ public final class Model: Sendable {
         format == .xgboostJSON || format == .xgboostUBJSON ? .float32 : .float64
     }
 
+    /// Whether a prediction has points: of a scorecard.
+    public var hasPoints: Bool {
+        if case .scorecard = body { true } else { false }
+    }
+
     /// Trees that predict; 0 for models without trees.
     public var treeCount: Int {
         if case .forest(let evaluator) = body { evaluator.forest.trees.count } else { 0 }

@@ -56,6 +56,15 @@ struct ModelDefinition: Sendable {
             usesBestIteration: iterations == "best")
     }
 
+    /// One input per feature of the artifact.
+    func inputs(of model: Model) -> [ModelInput] {
+        model.featureNames.enumerated().map { index, name in
+            let table = categories[name] ?? model.categories[index]
+            return ModelInput(
+                name: name, kind: table == nil ? .number : .category, isDeclared: false, categories: table ?? [])
+        }
+    }
+
     /// What decisions need to know of it.
     func interface(_ model: Model, version: Int) -> ModelInterface {
         ModelInterface(version: version, features: model.featureNames, categories: categories)

@@ -129,6 +129,8 @@ final class Snapshot: Sendable {
     /// Views that are being filled: fed, not served.
     let building: [String: ViewEntry]
     let models: [String: ModelState]
+    /// Champions as callers score with them: the models that are ready.
+    let served: [String: ServedModel]
     let decisions: [String: DecisionEntry]
     /// Decisions that cannot answer before a view is filled, with its name.
     let waiting: [String: String]
@@ -151,8 +153,9 @@ final class Snapshot: Sendable {
         definitions: [DefinitionKey: Definition], contracts: [String: ContractEntry], views: [String: ViewEntry],
         models: [String: ModelState], decisions: [String: DecisionEntry], measures: [String: MeasureDefinition],
         kpis: [String: KPIDefinition], policies: PolicySet, unusable: [DefinitionKey: [DocumentProblem]],
-        building: [String: ViewEntry] = [:], waiting: [String: String] = [:]
+        building: [String: ViewEntry] = [:], waiting: [String: String] = [:], served: [String: ServedModel] = [:]
     ) {
+        self.served = served
         self.definitions = definitions
         self.contracts = contracts
         self.views = views
@@ -199,7 +202,7 @@ final class Snapshot: Sendable {
             definitions: definitions, contracts: contracts, views: views.filter { $0.key != name }, models: models,
             decisions: decisions.filter { lost[$0.key] == nil }, measures: measures, kpis: kpis, policies: policies,
             unusable: unusable, building: building.merging([name: view]) { $1 },
-            waiting: waiting.merging(lost.mapValues { _ in name }) { $1 })
+            waiting: waiting.merging(lost.mapValues { _ in name }) { $1 }, served: served)
     }
 
     /// The same with a view filled again into a table of its own, while the one that there is goes on answering.
@@ -207,7 +210,7 @@ final class Snapshot: Sendable {
         Snapshot(
             definitions: definitions, contracts: contracts, views: views, models: models, decisions: decisions,
             measures: measures, kpis: kpis, policies: policies, unusable: unusable,
-            building: building.merging([name: fresh]) { $1 }, waiting: waiting)
+            building: building.merging([name: fresh]) { $1 }, waiting: waiting, served: served)
     }
 
     /// A daemon that knows no definition yet: the built-in rules and measures only.

@@ -24,6 +24,7 @@ struct SnapshotCompiler {
     private var building: [String: ViewEntry] = [:]
     private let isReady: (_ view: String, _ version: Int) -> Bool
     private var models: [String: ModelState] = [:]
+    private var served: [String: ServedModel] = [:]
     private var modelInterfaces: [String: ModelInterface] = [:]
     private var decisions: [String: DecisionEntry] = [:]
     private var decisionSpecs: [String: DecisionSpec] = [:]
@@ -81,7 +82,7 @@ struct SnapshotCompiler {
         return Snapshot(
             definitions: kept.filter { definitions[$0.key] != nil }, contracts: contracts, views: views, models: models,
             decisions: decisions, measures: measures, kpis: kpis, policies: policySet, unusable: unusable,
-            building: building, waiting: waiting)
+            building: building, waiting: waiting, served: served)
     }
 
     private func policySet() -> PolicySet {
@@ -264,6 +265,9 @@ struct SnapshotCompiler {
             modelInterfaces[name] = parsed.interface(model, version: definition.version)
             models[name] = .ready(
                 LoadedModel(name: name, version: definition.version, model: model, outputIndex: output))
+            served[name] = ServedModel(
+                name: name, version: definition.version, model: model, outputIndex: output,
+                inputs: parsed.inputs(of: model))
         case .missing:
             if !isLenient {
                 problems.add(
