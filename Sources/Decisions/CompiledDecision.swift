@@ -28,13 +28,64 @@ public struct ModelInterface: Sendable {
     public let features: [String]?
     /// Category lists of the inputs that are categories: a text's code is its position.
     public let categories: [String: [String]]
+    /// What becomes of inputs that are missing or not known; inputs without an entry are missing to the model then.
+    public let rules: [String: ModelInputRule]
 
     /// Describes a model.
-    public init(version: Int, features: [String]?, categories: [String: [String]]) {
+    public init(
+        version: Int, features: [String]?, categories: [String: [String]], rules: [String: ModelInputRule] = [:]
+    ) {
         self.version = version
         self.features = features
         self.categories = categories
+        self.rules = rules
     }
+}
+
+/// What a model gets for an input that is missing, or that holds a category it does not know.
+public struct ModelInputRule: Sendable, Equatable {
+    /// What stands in its place.
+    public enum Replacement: Sendable, Equatable {
+        /// Nothing: it is missing to the model, which has its own way with that.
+        case missing
+        /// This number, coded as the model takes it.
+        case value(Double)
+        /// The model does not score; the next step of the decision answers.
+        case refuse
+
+        /// What the model gets; nil when it must not score.
+        var number: Double? {
+            switch self {
+            case .missing: .nan
+            case .value(let value): value
+            case .refuse: nil
+            }
+        }
+    }
+
+    /// For a missing value.
+    public let missing: Replacement
+    /// For a category that the model does not know.
+    public let unknown: Replacement
+
+    /// Makes a rule.
+    public init(missing: Replacement, unknown: Replacement) {
+        self.missing = missing
+        self.unknown = unknown
+    }
+
+    /// Both are missing to the model.
+    public static let lenient = ModelInputRule(missing: .missing, unknown: .missing)
+}
+
+/// One input of a model in a decision.
+public struct BoundModelInput: Sendable {
+    /// Its name in the model.
+    public let name: String
+    /// Where it comes from.
+    public let source: ModelInputSource
+    /// What becomes of it when it is missing or not known.
+    public let rule: ModelInputRule
 }
 
 /// Where one input of a model comes from.
@@ -43,14 +94,14 @@ public enum ModelInputSource: Sendable {
     case feature(use: Int, index: Int)
     /// A decision input or a node's number, by slot.
     case slot(Int)
-    /// A decision input that holds a category's name; codes by name.
+    /// A decision input that holds a category's name, or its code; codes by name.
     case category(slot: Int, codes: [String: Double])
 }
 
 /// A model step with its input row planned out.
 public enum CompiledStep: Sendable {
-    /// A model: its name, the source of every input, its budget in microseconds.
-    case model(name: String, sources: [ModelInputSource], budgetMicros: Int64?)
+    /// A model: its name, every input in its order, its budget in microseconds.
+    case model(name: String, inputs: [BoundModelInput], budgetMicros: Int64?)
     /// A fixed score.
     case constant(Decimal)
 }

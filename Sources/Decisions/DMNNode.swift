@@ -1,5 +1,5 @@
 public import DMN
-public import FEEL
+import FEEL
 import JSON
 
 /// Decisions of a DMN model as a node of a decision's graph.

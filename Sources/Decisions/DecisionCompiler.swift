@@ -199,7 +199,7 @@ public struct DecisionCompiler {
                 problems.add("\(place)/model", "unknown_model", "no model has this name")
                 return nil
             }
-            var sources: [ModelInputSource] = []
+            var bound: [BoundModelInput] = []
             for feature in interface.features ?? [] {
                 let wanted = inputs[feature] ?? feature
                 guard let source = source(wanted, interface.categories[feature]) else {
@@ -208,9 +208,10 @@ public struct DecisionCompiler {
                         "the model's input \(feature) is neither an input, a feature nor a node")
                     continue
                 }
-                sources.append(source)
+                bound.append(
+                    BoundModelInput(name: feature, source: source, rule: interface.rules[feature] ?? .lenient))
             }
-            return .model(name: name, sources: sources, budgetMicros: budget)
+            return .model(name: name, inputs: bound, budgetMicros: budget)
         }
     }
 
@@ -296,8 +297,8 @@ public struct DecisionCompiler {
         for item in nodes {
             switch item.node {
             case .model(let steps, _):
-                for case .model(_, let sources, _) in steps {
-                    for case .slot(let slot) in sources { used.insert(slot) }
+                for case .model(_, let inputs, _) in steps {
+                    for case .slot(let slot) in inputs.map(\.source) { used.insert(slot) }
                 }
             case .expression(let expression, _): used.formUnion(expression.usedSlots)
             case .table(let table): used.formUnion(table.usedSlots)

@@ -38,11 +38,14 @@ public struct LoadedModel: Sendable {
     public let outputIndex: Int
     /// `name@version`, as steps and fallbacks name it.
     public let label: String
+    /// Whether the rows that it scores are to be kept in `DecisionScratch.scoredRows`.
+    public let keepsRows: Bool
     /// The `model` member of an answer that it scored, as JSON text.
     let json: [UInt8]
 
     /// Joins an artifact to its definition.
-    public init(name: String, version: Int, model: Model, outputIndex: Int) {
+    public init(name: String, version: Int, model: Model, outputIndex: Int, keepsRows: Bool = false) {
+        self.keepsRows = keepsRows
         self.name = name
         self.version = version
         self.model = model
@@ -105,10 +108,35 @@ public struct MatchedRule: Sendable {
     var inputs: [(name: String, value: Value)] = []
 }
 
+/// What one cell of a model's row was, whatever the model got in its place.
+public enum CellMark: UInt8, Sendable {
+    /// A value that the model knows.
+    case value
+    /// Nothing.
+    case missing
+    /// A category that the model does not know.
+    case unknown
+}
+
+/// A row that a model scored for a decision.
+public struct ScoredRow: Sendable {
+    /// The model.
+    public let model: LoadedModel
+    /// Its inputs in its order, as it took them; NaN is missing.
+    public let numbers: [Double]
+    /// What they were.
+    public let marks: [CellMark]
+    /// The score.
+    public let score: Double
+}
+
 /// Memory that one thread reuses from decision to decision.
 public struct DecisionScratch {
     var slots: [Value] = []
     var row: [Double] = []
+    var marks: [CellMark] = []
+    /// Rows of the last decision whose score was used, of models that keep theirs.
+    public private(set) var scoredRows: [ScoredRow] = []
     /// Working memory of each model this thread has run; models go with their snapshot, so the list stays short.
     var predictions: [ObjectIdentifier: Prediction] = [:]
     /// Why nodes of this decision are null, by name: outputs that depend on them tell it.
@@ -118,6 +146,18 @@ public struct DecisionScratch {
 
     /// Empty scratch memory.
     public init() {}
+
+    mutating func beginDecision() {
+        if !scoredRows.isEmpty { scoredRows.removeAll() }
+        if !nulls.isEmpty { nulls.removeAll(keepingCapacity: true) }
+    }
+
+    mutating func keepRow(of model: LoadedModel) {
+        guard model.keepsRows, let score = predictions[ObjectIdentifier(model.model)]?.values[model.outputIndex] else {
+            return
+        }
+        scoredRows.append(ScoredRow(model: model, numbers: row, marks: marks, score: score))
+    }
 }
 
 /// Something that the caller should know of an answer.
@@ -199,7 +239,7 @@ extension CompiledDecision {
     }
 
     private func fillSlots(_ inputs: [Value], _ features: [[FeatureValue]], _ scratch: inout DecisionScratch) {
-        if !scratch.nulls.isEmpty { scratch.nulls.removeAll(keepingCapacity: true) }
+        scratch.beginDecision()
         scratch.slots.removeAll(keepingCapacity: true)
         scratch.slots.append(contentsOf: inputs)
         while scratch.slots.count < slotCount { scratch.slots.append(.null) }
@@ -243,17 +283,21 @@ extension CompiledDecision {
             case .constant(let value):
                 cause = steps.causeBefore(node: node, step: number, model: nil, budgetMicros: nil)
                 if cause == nil { answer = (value, nil) }
-            case .model(let name, let sources, let budget):
+            case .model(let name, let inputs, let budget):
                 let state = models(name)
                 used = name
                 cause = steps.causeBefore(node: node, step: number, model: state, budgetMicros: budget)
                 if case .ready(let loaded) = state {
                     used = loaded.label
                     if cause == nil {
-                        let score = predict(loaded, sources, features, &scratch)
-                        cause = steps.causeAfter(node: node, step: number, budgetMicros: budget)
+                        let refusal = fillRow(loaded, inputs, features, &scratch, &result)
+                        let score = refusal == nil ? predict(loaded, &scratch) : nil
+                        cause = steps.causeAfter(node: node, step: number, budgetMicros: budget) ?? refusal
                         if cause == nil && score == nil { cause = "score_not_finite" }
-                        if cause == nil, let score { answer = (score, loaded) }
+                        if cause == nil, let score {
+                            answer = (score, loaded)
+                            scratch.keepRow(of: loaded)
+                        }
                     }
                 }
             }
@@ -271,25 +315,45 @@ extension CompiledDecision {
         return nil
     }
 
-    private func predict(
-        _ loaded: LoadedModel, _ sources: [ModelInputSource], _ features: [[FeatureValue]],
-        _ scratch: inout DecisionScratch
-    ) -> Decimal? {
+    /// Puts a model's inputs in its order; why the model must not score them, or nil.
+    private func fillRow(
+        _ loaded: LoadedModel, _ inputs: [BoundModelInput], _ features: [[FeatureValue]],
+        _ scratch: inout DecisionScratch, _ result: inout DecisionResult
+    ) -> String? {
         scratch.row.removeAll(keepingCapacity: true)
-        for source in sources {
-            switch source {
+        scratch.marks.removeAll(keepingCapacity: true)
+        for input in inputs {
+            var number = Double.nan
+            switch input.source {
             case .feature(let use, let index):
-                scratch.row.append(index < features[use].count ? features[use][index].double : .nan)
+                if index < features[use].count { number = features[use][index].double }
             case .slot(let slot):
-                scratch.row.append(Self.modelInput(scratch.slots[slot]))
+                number = Self.modelInput(scratch.slots[slot])
             case .category(let slot, let codes):
-                if case .string(let text) = scratch.slots[slot], let code = codes[text] {
-                    scratch.row.append(code)
+                if case .string(let text) = scratch.slots[slot] {
+                    guard let code = codes[text] else {
+                        result.warnings.append(DecisionWarning("unknown_category", "\(loaded.name).\(input.name)"))
+                        guard let stranger = input.rule.unknown.number else { return "unknown_category" }
+                        scratch.row.append(stranger)
+                        scratch.marks.append(.unknown)
+                        continue
+                    }
+                    number = code
                 } else {
-                    scratch.row.append(.nan)
+                    number = Self.modelInput(scratch.slots[slot])
                 }
             }
+            scratch.marks.append(number.isNaN ? .missing : .value)
+            if number.isNaN {
+                guard let absent = input.rule.missing.number else { return "input_missing" }
+                number = absent
+            }
+            scratch.row.append(number)
         }
+        return nil
+    }
+
+    private func predict(_ loaded: LoadedModel, _ scratch: inout DecisionScratch) -> Decimal? {
         let key = ObjectIdentifier(loaded.model)
         if scratch.predictions[key] == nil {
             if scratch.predictions.count >= DecisionScratch.predictionsMax { scratch.predictions.removeAll() }

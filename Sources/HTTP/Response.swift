@@ -30,6 +30,8 @@ public struct MediaType: Sendable {
     public static let prometheus = MediaType("text/plain; version=0.0.4; charset=utf-8")
     /// `application/yaml` (RFC 9512).
     public static let yaml = MediaType("application/yaml")
+    /// `text/markdown; charset=utf-8` (RFC 7763).
+    public static let markdown = MediaType("text/markdown; charset=utf-8")
     /// `application/xml`.
     public static let xml = MediaType("application/xml")
     /// OpenMetrics 1.0 text.

@@ -57,7 +57,7 @@ public final class TreeReader {
 
     /// Pointer of a field of this object.
     public func path(_ key: String) -> String {
-        pointer + "/" + key.replacingTildeAndSlash
+        pointer + "/" + key.pointerToken
     }
 
     /// The field's value; nil when it is absent or null.
@@ -168,7 +168,7 @@ public final class TreeReader {
 
 extension String {
     /// RFC 6901 escaping of one reference token.
-    fileprivate var replacingTildeAndSlash: String {
+    public var pointerToken: String {
         guard contains(where: { $0 == "~" || $0 == "/" }) else { return self }
         var escaped = ""
         for character in self {

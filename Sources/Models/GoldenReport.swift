@@ -2,8 +2,9 @@ import JSON
 
 /// Compares a model with recorded results of the library that trained it.
 ///
-/// A golden document is an object with `rows`, a list of objects: `x` (one number per feature, null = missing),
-/// `margin`, `pred`, and `leaf` (one index per tree, or null), optionally `kind`.
+/// A golden document is an object with `rows`, a list of objects: `x` (one number per feature, null = missing), and what
+/// the library gave: `margin` (one per output), `pred` (one per value), `score` (one of the values), `leaf` (one index per
+/// tree, or null); a row without any of them is refused. `kind` is for people.
 public struct GoldenReport: Sendable {
     /// How far a value may be off: |got - wanted| <= tolerance * max(1, |wanted|). Leaves must be equal.
     public struct Tolerance: Sendable {
@@ -23,7 +24,7 @@ public struct GoldenReport: Sendable {
     public struct Disagreement: Sendable {
         /// Index in `rows`.
         public let row: Int
-        /// What differs: `margin`, `pred` or `leaf`.
+        /// What differs: `margin`, `pred`, `score` or `leaf`.
         public let field: String
         /// Index within the field.
         public let index: Int
@@ -47,8 +48,9 @@ public struct GoldenReport: Sendable {
     private let disagreementsMax: Int
 
     /// Runs `model` over every row of `golden`. Throws when the document does not have the expected form.
+    /// - Parameter scoreIndex: which of a prediction's values `score` is; nil for the last.
     public init(
-        model: Model, golden: JSONTree, tolerance: Tolerance, disagreementsMax: Int = 10
+        model: Model, golden: JSONTree, tolerance: Tolerance, disagreementsMax: Int = 10, scoreIndex: Int? = nil
     ) throws(ModelError) {
         self.model = model
         self.tolerance = tolerance
@@ -59,15 +61,29 @@ public struct GoldenReport: Sendable {
         var prediction = model.makePrediction()
         for (index, row) in rows.enumerated() {
             let location = "/rows/\(index)"
-            let x = try Self.numbers(row, "x", location, count: model.featureCount)
-            let margin = try Self.numbers(row, "margin", location, count: model.outputCount)
-            let values = try Self.numbers(row, "pred", location, count: model.predictionCount)
+            guard let x = try Self.numbers(row, "x", location, count: model.featureCount) else {
+                throw ModelError(.missingField, "'x' is missing", at: location)
+            }
+            guard ["margin", "pred", "score", "leaf"].contains(where: { row[$0]?.isNull == false }) else {
+                throw ModelError(.missingField, "a row has margin, pred, score or leaf to be met", at: location)
+            }
             model.predict(x, into: &prediction)
-            var isExact = true
-            var agrees = compare(prediction.margin, margin, "margin", index, tolerance.margin, &isExact)
-            agrees = compare(prediction.values, values, "pred", index, tolerance.prediction, &isExact) && agrees
+            var (isExact, agrees) = (true, true)
+            if let margin = try Self.numbers(row, "margin", location, count: model.outputCount) {
+                agrees = compare(prediction.margin, margin, "margin", index, tolerance.margin, &isExact)
+            }
+            if let values = try Self.numbers(row, "pred", location, count: model.predictionCount) {
+                agrees = compare(prediction.values, values, "pred", index, tolerance.prediction, &isExact) && agrees
+            }
+            if let score = row["score"], !score.isNull {
+                guard let wanted = score.double else {
+                    throw ModelError(.wrongType, "expected a number", at: "\(location)/score")
+                }
+                let got = prediction.values[scoreIndex ?? model.predictionCount - 1]
+                agrees = compare([got], [wanted], "score", index, tolerance.prediction, &isExact) && agrees
+            }
             if let leaf = row["leaf"], !leaf.isNull {
-                let wanted = try Self.numbers(row, "leaf", location, count: model.treeCount)
+                let wanted = try Self.numbers(row, "leaf", location, count: model.treeCount) ?? []
                 let got = model.leafIndices(x, using: &prediction) ?? []
                 agrees = compare(got.map { Double($0) }, wanted, "leaf", index, 0, &isExact) && agrees
             }
@@ -77,11 +93,13 @@ public struct GoldenReport: Sendable {
         }
     }
 
+    /// A list of so many numbers; nil when there is none.
     private static func numbers(
         _ row: JSONTree, _ key: String, _ location: String, count: Int
-    ) throws(ModelError) -> [Double] {
-        guard let array = row[key]?.array else {
-            throw ModelError(.missingField, "'\(key)' is missing", at: location)
+    ) throws(ModelError) -> [Double]? {
+        guard let tree = row[key], !tree.isNull else { return nil }
+        guard let array = tree.array else {
+            throw ModelError(.wrongType, "expected a list", at: "\(location)/\(key)")
         }
         guard array.count == count else {
             throw ModelError(

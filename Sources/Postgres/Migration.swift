@@ -25,6 +25,7 @@ public struct Migration: Sendable, Equatable {
         Migration(6, "corrections", PackageResources._006_corrections_sql),
         Migration(7, "ship_recovery", PackageResources._007_ship_recovery_sql),
         Migration(8, "training_sets", PackageResources._008_training_sets_sql),
+        Migration(9, "models", PackageResources._009_models_sql),
     ]
 
     private init(_ version: Int, _ name: String, _ bytes: [UInt8]) {

@@ -56,6 +56,7 @@ public final class Daemon: Sendable {
         core.backFill.start()
         core.snapshots.start()
         core.parity.start()
+        core.driftKeeper.start()
         do throws(HTTPServerError) {
             try server.start()
         } catch {
@@ -77,6 +78,7 @@ public final class Daemon: Sendable {
         core.jobs.stop()
         core.corrector.stop()
         core.parity.stop()
+        core.driftKeeper.stop()
         core.queries.stop()
         core.retention.stop()
         core.histories.stop()

@@ -51,6 +51,8 @@ public struct ServiceConfiguration: Sendable {
     public var trainingBytesMax = 10 << 30
     /// Largest artifact.
     public var artifactBytesMax = 256 << 20
+    /// Largest body of rows to score, inflated.
+    public var scoreBodyBytesMax = 256 << 20
     /// Largest body otherwise.
     public var bodyBytesMax = 1 << 20
     /// Quarantine entries in memory.
@@ -156,6 +158,14 @@ enum ServiceLimits {
     static let snapshotFailuresMax = 3
     /// Marks of when positions were reached, for the age of segments.
     static let positionMarksMax = 4_096
+    /// Rows in one request of scoring, and those of them that may be explained.
+    static let scoredRowsMax = 1_000_000
+    static let explainedRowsMax = 10_000
+    /// Rows scored, and rows explained, in one turn on the bulk pool; then others have theirs.
+    static let scoredRowsPerSlice = 1_024
+    static let explainedRowsPerSlice = 16
+    /// Rows of a request that are scored where it is read; more, and explanations, are on the bulk pool.
+    static let scoredRowsInlineMax = 16
     /// Access-log entries that memory can show before they are shipped.
     static let accessEntriesMax = 10_000
 }

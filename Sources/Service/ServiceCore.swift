@@ -34,6 +34,9 @@ final class ServiceCore: Sendable {
     let corrector: Corrector
     let decide: DecidePipeline
     let publisher: Publisher
+    let library: ModelLibrary
+    let drift: DriftRecorder
+    let driftKeeper: DriftKeeper
     let replayer: Replayer
     let shipper: Shipper
     let bulk: WorkerPool
@@ -136,9 +139,12 @@ final class ServiceCore: Sendable {
         corrector = Corrector(
             pipeline: ingest, journal: journal,
             events: StoredEvents(journal: journal, marks: state.marks, databaseURL: configuration.databaseURL))
-        decide = DecidePipeline(state: state, journal: journal, clock: clock)
+        let drift = DriftRecorder(clock: clock)
+        self.drift = drift
+        decide = DecidePipeline(state: state, journal: journal, clock: clock, drift: drift)
         publisher = Publisher(
             state: state, journal: journal, artifacts: artifacts, zones: zones, clock: clock, prepared: prepared)
+        library = ModelLibrary(state: state, artifacts: artifacts)
         replayer = Replayer(history: state.history, artifacts: artifacts, zones: zones)
         bulk = WorkerPool(
             name: "bulk", threads: configuration.bulkThreads, jobsMax: ServiceLimits.queuedJobsMax)
@@ -175,6 +181,7 @@ final class ServiceCore: Sendable {
             state: state, journal: journal, clock: clock, url: configuration.databaseURL,
             perMinute: configuration.paritySamplePerMinute, shippedSeq: { shipper.shippedSeq },
             observe: { telemetry.observe($0, at: clock.now()) })
+        driftKeeper = DriftKeeper(recorder: drift, url: configuration.databaseURL, journal: journal.uuid)
         tellRecovery()
     }
 

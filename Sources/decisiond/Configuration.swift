@@ -52,6 +52,7 @@ struct ConfigurationKey {
             name: "training_bytes_max", fallback: "10737418240",
             meaning: "Training sets and what is made of them on the disk, together."),
         .init(name: "artifact_bytes_max", fallback: "268435456", meaning: "Largest model artifact."),
+        .init(name: "score_body_bytes_max", fallback: "268435456", meaning: "Largest body of rows to score, inflated."),
         .init(name: "body_bytes_max", fallback: "1048576", meaning: "Largest body of every other operation."),
         .init(
             name: "quarantine_entries_max", fallback: "100000",
@@ -200,6 +201,7 @@ struct ConfigurationReader {
         configuration.historicalBodyBytesMax = try integer("historical_body_bytes_max", minimum: 1024)
         configuration.trainingBytesMax = try integer("training_bytes_max", minimum: 0)
         configuration.artifactBytesMax = try integer("artifact_bytes_max", minimum: 1024)
+        configuration.scoreBodyBytesMax = try integer("score_body_bytes_max", minimum: 1024)
         configuration.bodyBytesMax = try integer("body_bytes_max", minimum: 1024)
         configuration.quarantineEntriesMax = try integer("quarantine_entries_max", minimum: 1)
         configuration.featuresMemoryBytesMax = try integer("features_memory_bytes_max", minimum: 1 << 20)

@@ -134,6 +134,13 @@ import Testing
             return encode {
                 ViewReadyFrame(name: texts[0], version: 7, atMicros: time, events: words[1]).encode(into: &$0)
             }
+        case .modelStage:
+            return encode {
+                ModelStageFrame(
+                    name: texts[0], version: 7, stage: texts[1], atMicros: time, principal: texts[2], reason: texts[3],
+                    body: raw
+                ).encode(into: &$0)
+            }
         case .parity:
             return encode {
                 ParityFrame(
@@ -164,6 +171,7 @@ import Testing
             case .correction: try CorrectionFrame.decode(buffer).encode(into: &writer)
             case .viewReady: try ViewReadyFrame.decode(buffer).encode(into: &writer)
             case .parity: try ParityFrame.decode(buffer).encode(into: &writer)
+            case .modelStage: try ModelStageFrame.decode(buffer).encode(into: &writer)
             }
             return writer.bytes
         }
@@ -223,7 +231,7 @@ import Testing
         let known: [String: UInt8] = [
             "event": 1, "quarantine": 2, "duplicates": 3, "decision": 4, "outcome": 5, "access": 6, "activation": 7,
             "key": 8, "correction": 9, "viewReady": 10, "outcomeVerdict": 11,
-            "parity": 12,
+            "parity": 12, "modelStage": 13,
         ]
         #expect(numbers == known)
     }

@@ -71,8 +71,10 @@ final class DecidePipeline: Sendable {
     private let state: ServiceState
     private let journal: ServiceJournal
     private let clock: WallClock
+    private let drift: DriftRecorder
 
-    init(state: ServiceState, journal: ServiceJournal, clock: WallClock) {
+    init(state: ServiceState, journal: ServiceJournal, clock: WallClock, drift: DriftRecorder) {
+        self.drift = drift
         self.state = state
         self.journal = journal
         self.clock = clock
@@ -99,6 +101,10 @@ final class DecidePipeline: Sendable {
         let result = decision.evaluate(
             inputs: inputs, features: features, models: { snapshot.models[$0] ?? .withdrawn }, steps: &steps,
             now: options.asOfMicros, scratch: &workspace.scratch)
+        for row in workspace.scratch.scoredRows {
+            guard let served = snapshot.served[row.model.name], served.version == row.model.version else { continue }
+            drift.observe(served, row)
+        }
         let id = RecordID(micros: now, random: (Randomness.word(), Randomness.word()))
         let entity = decision.spec.entityInput.flatMap { inputs[$0].string } ?? ""
         let facts = RecordFacts(

@@ -224,11 +224,9 @@ final class Replayer: Sendable {
         let number = entry.definition.version
         switch artifacts.model(sha256: definition.artifact, usesBestIteration: definition.usesBestIteration) {
         case .loaded(let model):
-            interfaces[name] = definition.interface(model, version: number)
-            states[name] = .ready(
-                LoadedModel(
-                    name: name, version: number, model: model,
-                    outputIndex: definition.output ?? model.predictionCount - 1))
+            guard let served = definition.served(name: name, version: number, model, ProblemList()) else { return }
+            interfaces[name] = served.interface
+            states[name] = .ready(served.loaded)
         case .missing:
             interfaces[name] = ModelInterface(version: number, features: nil, categories: [:])
             states[name] = .missing(version: number)

@@ -111,13 +111,13 @@ private struct PlannedDefinition {
 
 /// Puts definitions in force: compile, commit in PostgreSQL, journal, swap. One change at a time.
 final class Publisher: Sendable {
-    private let state: ServiceState
-    private let journal: ServiceJournal
-    private let artifacts: ArtifactStore
+    let state: ServiceState
+    let journal: ServiceJournal
+    let artifacts: ArtifactStore
     private let zones: ZoneFiles
-    private let clock: WallClock
-    private let prepared: PreparedSnapshot
-    private let turn = Mutex(())
+    let clock: WallClock
+    let prepared: PreparedSnapshot
+    let turn = Mutex(())
 
     init(
         state: ServiceState, journal: ServiceJournal, artifacts: ArtifactStore, zones: ZoneFiles, clock: WallClock,
@@ -244,16 +244,22 @@ final class Publisher: Sendable {
             let current = entries.last.flatMap { $0.toSeq == nil ? $0.definition : nil }
             let isUnchanged = current?.document.canonicalBytes == document.canonicalBytes
             definition.version =
-                isUnchanged
-                ? current?.version ?? 1 : max(entries.map(\.definition.version).max() ?? 0, stored[key] ?? 0) + 1
+                isUnchanged ? current?.version ?? 1 : nextVersion(key, stored)
             planned.append(PlannedDefinition(definition: definition, isUnchanged: isUnchanged))
         }
         return (planned, pointers)
     }
 
+    /// The number of a new version.
+    func nextVersion(_ key: DefinitionKey, _ stored: [DefinitionKey: Int]) -> Int {
+        let known = state.history.entries(key).map(\.definition.version).max() ?? 0
+        let registered = key.kind == .model ? state.registry.lastVersion(key.name) : 0
+        return max(known, registered, stored[key] ?? 0) + 1
+    }
+
     /// The highest version of every name that the database has. It may know more than this journal: another journal's, or
     /// a commit whose frame was lost in a crash; a number is never given twice.
-    private func storedVersions(_ connection: PostgresConnection?) throws(Problem) -> [DefinitionKey: Int] {
+    func storedVersions(_ connection: PostgresConnection?) throws(Problem) -> [DefinitionKey: Int] {
         guard let connection else { return [:] }
         do throws(PostgresError) {
             let rows = try connection.query(
@@ -283,7 +289,7 @@ final class Publisher: Sendable {
         }
     }
 
-    private func compile(
+    func compile(
         _ next: [DefinitionKey: Definition], _ retired: [DefinitionKey: Definition], _ problems: ProblemList,
         _ pointers: [DefinitionKey: String]
     ) throws(Problem) -> Snapshot {
@@ -310,7 +316,7 @@ final class Publisher: Sendable {
             "Under these policies you could not apply definitions any more; nothing was applied.")
     }
 
-    private func commit(
+    func commit(
         _ definitions: [Definition], _ comment: String, _ principal: String, _ connection: PostgresConnection
     ) throws(Problem) {
         do throws(PostgresError) {
@@ -337,7 +343,7 @@ final class Publisher: Sendable {
         }
     }
 
-    private func activate(
+    func activate(
         _ definitions: [Definition], _ comment: String, _ principal: String, _ snapshot: Snapshot
     ) throws(Problem) {
         let now = clock.now()
@@ -355,7 +361,7 @@ final class Publisher: Sendable {
         _ = try BlockingAck().append(batch, to: journal)
     }
 
-    private static func refusal(_ problems: ProblemList) -> Problem {
+    static func refusal(_ problems: ProblemList) -> Problem {
         Problem(
             422, "invalid_definition", "Nothing was applied: the definitions have problems.", errors: problems.problems)
     }

@@ -257,17 +257,12 @@ struct SnapshotCompiler {
         let name = definition.key.name
         switch artifacts.model(sha256: parsed.artifact, usesBestIteration: parsed.usesBestIteration) {
         case .loaded(let model):
-            let output = parsed.output ?? model.predictionCount - 1
-            if output >= model.predictionCount {
-                problems.add(
-                    pointer + "/spec/output", "out_of_range", "the model has \(model.predictionCount) outputs")
-            }
-            modelInterfaces[name] = parsed.interface(model, version: definition.version)
-            models[name] = .ready(
-                LoadedModel(name: name, version: definition.version, model: model, outputIndex: output))
-            served[name] = ServedModel(
-                name: name, version: definition.version, model: model, outputIndex: output,
-                inputs: parsed.inputs(of: model))
+            guard let found = parsed.served(name: name, version: definition.version, model, problems) else { return }
+            // Golden rows are compared when the version comes, not at every start.
+            if pointers[definition.key] != nil { _ = parsed.compareGolden(found, problems) }
+            modelInterfaces[name] = found.interface
+            models[name] = .ready(found.loaded)
+            served[name] = found
         case .missing:
             if !isLenient {
                 problems.add(

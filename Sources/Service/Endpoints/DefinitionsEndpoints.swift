@@ -33,7 +33,7 @@ extension ServiceHandler {
     }
 
     /// How long an apply may take: two minutes, since it may load large models.
-    private static let applyDeadlineNanoseconds: UInt64 = 120_000_000_000
+    static let applyDeadlineNanoseconds: UInt64 = 120_000_000_000
 
     private func key(_ route: RequestRoute) throws(Problem) -> DefinitionKey {
         guard let kind = DefinitionKind(rawValue: route.parameter("kind")) else {

@@ -26,6 +26,8 @@ enum FrameType: UInt8, Sendable, CaseIterable {
     case outcomeVerdict = 11
     /// A served feature vector was computed again.
     case parity = 12
+    /// A version of a model was registered, or its stage changed.
+    case modelStage = 13
 }
 
 /// An accepted event as the journal holds it. Slices live as long as the frame's bytes.

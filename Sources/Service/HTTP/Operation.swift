@@ -16,6 +16,8 @@ enum Operation: String, Sendable, CaseIterable {
     case listTrainingSets, getTrainingSet, deleteTrainingSet, getTrainingSetData
     case listJobs, getJob, cancelJob, retryJob
     case evaluateFEEL
+    case listModels, getModel, getModelVersion, getModelCard, getModelDrift
+    case postModelVersion, promoteModel, rollbackModel, scoreModel
     case getUsage
 
     /// Method and path template, as in `openapi.yaml`.
@@ -66,6 +68,15 @@ enum Operation: String, Sendable, CaseIterable {
         case .cancelJob: (.delete, "/v1/jobs/{id}")
         case .evaluateFEEL: (.post, "/v1/feel/evaluate")
         case .retryJob: (.post, "/v1/jobs/{id}/retry")
+        case .listModels: (.get, "/v1/models")
+        case .getModel: (.get, "/v1/models/{name}")
+        case .postModelVersion: (.post, "/v1/models/{name}/versions")
+        case .getModelVersion: (.get, "/v1/models/{name}/versions/{version}")
+        case .promoteModel: (.post, "/v1/models/{name}/promote")
+        case .rollbackModel: (.post, "/v1/models/{name}/rollback")
+        case .getModelCard: (.get, "/v1/models/{name}/card")
+        case .getModelDrift: (.get, "/v1/models/{name}/drift")
+        case .scoreModel: (.post, "/v1/models/{name}/score")
         case .getUsage: (.get, "/v1/usage")
         }
     }
@@ -101,6 +112,10 @@ enum Operation: String, Sendable, CaseIterable {
         case .cancelJob: "jobs.cancel"
         case .evaluateFEEL: "feel.evaluate"
         case .retryJob: "jobs.retry"
+        case .listModels, .getModel, .getModelVersion, .getModelCard, .getModelDrift: "models.read"
+        case .postModelVersion: "models.write"
+        case .promoteModel, .rollbackModel: "models.promote"
+        case .scoreModel: "models.score"
         case .getUsage: "usage.read"
         }
     }
@@ -118,7 +133,9 @@ enum Operation: String, Sendable, CaseIterable {
         case .getQuality, .listQuality: "contract"
         case .applyDefinitions, .retireDefinition, .listDefinitions, .getDefinition, .listDefinitionVersions:
             "definition"
-        case .putArtifact: "model"
+        case .putArtifact, .listModels, .getModel, .getModelVersion, .getModelCard, .getModelDrift, .postModelVersion,
+            .promoteModel, .rollbackModel, .scoreModel:
+            "model"
         case .createKey, .listKeys, .revokeKey: "key"
         case .listAccessLog, .evaluateAccess, .evaluateAccessBatch: "access"
         case .listTrainingSets, .getTrainingSet, .deleteTrainingSet, .getTrainingSetData: "training_set"
@@ -140,6 +157,9 @@ enum Operation: String, Sendable, CaseIterable {
         case .getKPI: "name"
         case .getQuality: "contract"
         case .retireDefinition, .getDefinition, .listDefinitionVersions: "name"
+        case .getModel, .getModelVersion, .getModelCard, .getModelDrift, .postModelVersion, .promoteModel,
+            .rollbackModel, .scoreModel:
+            "name"
         case .putArtifact: "sha256"
         default: nil
         }
@@ -164,6 +184,8 @@ enum Operation: String, Sendable, CaseIterable {
         case .listTrainingSets: ["name", "limit", "cursor"]
         case .getTrainingSetData: ["format"]
         case .listJobs: ["state"]
+        case .getModelCard: ["version", "format"]
+        case .getModelDrift: ["version", "from", "to", "hours"]
         default: []
         }
     }
@@ -176,6 +198,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .evaluateAccess, .evaluateAccessBatch: nil
         case .applyDefinitions: ["application/json", "application/yaml", "application/x-yaml"]
         case .putArtifact: ["application/octet-stream"]
+        case .postModelVersion: ["application/json", "multipart/form-data"]
         default: ["application/json"]
         }
     }

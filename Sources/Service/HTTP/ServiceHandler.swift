@@ -152,7 +152,9 @@ final class ServiceHandler: HTTPHandler {
             return BodyPolicy(
                 bytesMax: min(configuration.historicalBodyBytesMax, service.training.budget.available), inflates: false,
                 spoolDirectory: service.training.directory)
-        case .putArtifact: return BodyPolicy(bytesMax: configuration.artifactBytesMax, inflates: false)
+        case .putArtifact, .postModelVersion:
+            return BodyPolicy(bytesMax: configuration.artifactBytesMax, inflates: false)
+        case .scoreModel: return BodyPolicy(bytesMax: configuration.scoreBodyBytesMax)
         case .applyDefinitions: return BodyPolicy(bytesMax: YAMLReader.bytesMax)
         default: return BodyPolicy(bytesMax: configuration.bodyBytesMax)
         }
@@ -277,6 +279,10 @@ final class ServiceHandler: HTTPHandler {
             try trainingSets(request, route, responder)
         case .listJobs, .getJob, .cancelJob, .retryJob: try jobs(request, route, responder)
         case .evaluateFEEL: try evaluateFEEL(request, responder)
+        case .listModels, .getModel, .getModelVersion, .getModelCard, .postModelVersion, .promoteModel, .rollbackModel:
+            try models(request, route, responder)
+        case .getModelDrift: try getModelDrift(request, route, responder)
+        case .scoreModel: try scoreModel(request, route, responder)
         }
     }
 }

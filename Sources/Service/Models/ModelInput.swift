@@ -1,4 +1,4 @@
-import JSON
+import Decisions
 
 /// One input of a model: how a cell becomes the number that the model takes.
 struct ModelInput: Sendable {
@@ -10,16 +10,6 @@ struct ModelInput: Sendable {
         case category
     }
 
-    /// What becomes of a cell that is missing, or of a category that the model does not know.
-    enum Policy: Sendable, Equatable {
-        /// It is missing to the model, which has its own way with that.
-        case missing
-        /// The row is refused.
-        case refuse
-        /// This stands in its place, coded as the model takes it.
-        case value(Double)
-    }
-
     /// Name in the model.
     let name: String
     let kind: Kind
@@ -27,20 +17,18 @@ struct ModelInput: Sendable {
     let isDeclared: Bool
     /// Names of categories by code; empty when the model knows codes only.
     let categories: [String]
-    let missing: Policy
-    let unknown: Policy
+    /// What becomes of a cell that is missing, or of a category that the model does not know.
+    let rule: ModelInputRule
     private let codes: [String: Double]
 
     init(
-        name: String, kind: Kind, isDeclared: Bool, categories: [String], missing: Policy = .missing,
-        unknown: Policy = .missing
+        name: String, kind: Kind, isDeclared: Bool, categories: [String], rule: ModelInputRule = .lenient
     ) {
         self.name = name
         self.kind = kind
         self.isDeclared = isDeclared
         self.categories = categories
-        self.missing = missing
-        self.unknown = unknown
+        self.rule = rule
         codes = Dictionary(
             categories.enumerated().map { ($1, Double($0)) }, uniquingKeysWith: { first, _ in first })
     }
@@ -93,7 +81,7 @@ struct ModelInput: Sendable {
     }
 
     private var absent: Coded {
-        switch missing {
+        switch rule.missing {
         case .missing: .missing(.nan)
         case .value(let value): .missing(value)
         case .refuse: .refused(code: "missing_value", message: "this input is required")
@@ -101,7 +89,7 @@ struct ModelInput: Sendable {
     }
 
     private var stranger: Coded {
-        switch unknown {
+        switch rule.unknown {
         case .missing: .unknown(.nan)
         case .value(let value): .unknown(value)
         case .refuse: .refused(code: "unknown_category", message: "the model does not know this category")

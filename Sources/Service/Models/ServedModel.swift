@@ -10,20 +10,29 @@ final class ServedModel: Sendable {
     let outputIndex: Int
     /// One per input of the artifact, in its order.
     let inputs: [ModelInput]
+    let definition: ModelDefinition
 
-    init(name: String, version: Int, model: Model, outputIndex: Int, inputs: [ModelInput]) {
+    init(
+        name: String, version: Int, model: Model, outputIndex: Int, inputs: [ModelInput], definition: ModelDefinition
+    ) {
         precondition(inputs.count == model.featureCount, "one input per feature of the artifact")
         self.name = name
         self.version = version
         self.model = model
         self.outputIndex = outputIndex
         self.inputs = inputs
+        self.definition = definition
     }
+
+    /// Whether drift is measured.
+    var hasReference: Bool { definition.card.reference != nil }
 
     /// Rows as the model takes them, and what was not as it should be.
     struct Coded: Sendable {
         /// `inputs.count` numbers a row; NaN is missing.
         var numbers: [Double] = []
+        /// What each of them was.
+        var marks: [CellMark] = []
         var rowCount = 0
         var quality = RowQuality()
     }
@@ -31,29 +40,19 @@ final class ServedModel: Sendable {
     /// Puts rows in the model's order and codes them.
     func code(_ table: RowTable) throws(RowRefusal) -> Coded {
         let places = try places(of: table)
-        var coded = Coded(rowCount: table.rowCount)
-        coded.numbers.reserveCapacity(table.rowCount * inputs.count)
+        var coder = RowCoder(inputs)
+        coder.reserve(table.rowCount)
+        var cells = [RowCell](repeating: .missing, count: inputs.count)
+        for row in 0..<table.rowCount {
+            for index in inputs.indices {
+                if let place = places[index] { cells[index] = table.cells[row * table.columnCount + place] }
+            }
+            try coder.append(cells)
+        }
+        var coded = coder.coded
         if let columns = table.columns {
             let known = Set(inputs.map(\.name))
             coded.quality.ignored = columns.filter { !known.contains($0) }
-        }
-        coded.quality.missing = [Int](repeating: 0, count: inputs.count)
-        coded.quality.unknown = coded.quality.missing
-        for row in 0..<table.rowCount {
-            for (index, input) in inputs.enumerated() {
-                let cell = places[index].map { table.cells[row * table.columnCount + $0] } ?? .missing
-                switch input.code(cell) {
-                case .value(let number): coded.numbers.append(number)
-                case .missing(let number):
-                    coded.quality.missing[index] += 1
-                    coded.numbers.append(number)
-                case .unknown(let number):
-                    coded.quality.unknown[index] += 1
-                    coded.numbers.append(number)
-                case .refused(let code, let message):
-                    throw RowRefusal(row: row, column: input.name, code: code, message: message)
-                }
-            }
         }
         return coded
     }
@@ -109,6 +108,48 @@ final class ServedModel: Sendable {
             marginCount = margins.count
         }
         scores.margins.append(contentsOf: margins)
+    }
+}
+
+/// Codes rows one after the other.
+struct RowCoder {
+    private let inputs: [ModelInput]
+    /// What was coded so far.
+    private(set) var coded = ServedModel.Coded()
+
+    /// - Parameter inputs: of the model, in its order.
+    init(_ inputs: [ModelInput]) {
+        self.inputs = inputs
+        coded.quality.missing = [Int](repeating: 0, count: inputs.count)
+        coded.quality.unknown = coded.quality.missing
+    }
+
+    /// Makes room for so many rows.
+    mutating func reserve(_ rows: Int) {
+        coded.numbers.reserveCapacity(rows * inputs.count)
+        coded.marks.reserveCapacity(rows * inputs.count)
+    }
+
+    /// Codes a row, which has one cell per input.
+    mutating func append(_ cells: [RowCell]) throws(RowRefusal) {
+        for (index, input) in inputs.enumerated() {
+            switch input.code(cells[index]) {
+            case .value(let number):
+                coded.numbers.append(number)
+                coded.marks.append(.value)
+            case .missing(let number):
+                coded.quality.missing[index] += 1
+                coded.numbers.append(number)
+                coded.marks.append(.missing)
+            case .unknown(let number):
+                coded.quality.unknown[index] += 1
+                coded.numbers.append(number)
+                coded.marks.append(.unknown)
+            case .refused(let code, let message):
+                throw RowRefusal(row: coded.rowCount, column: input.name, code: code, message: message)
+            }
+        }
+        coded.rowCount += 1
     }
 }
 

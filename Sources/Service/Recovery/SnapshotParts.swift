@@ -7,6 +7,8 @@ enum SnapshotPart: String, CaseIterable, Sendable {
     case state
     /// Every version of every definition.
     case definitions
+    /// Versions of models and their stages.
+    case models
     /// API keys, never their secrets.
     case keys
     /// Rows of reference tables.
@@ -31,6 +33,9 @@ enum SnapshotPart: String, CaseIterable, Sendable {
     case corrections
     /// One part a shard of the feature store: `features/0`...
     case features
+
+    /// Whether snapshots of earlier versions are without it; it is empty then.
+    var isNew: Bool { self == .models }
 
     /// Format of all parts; a snapshot of another one is passed over.
     static let format: UInt32 = 1

@@ -8,6 +8,7 @@ struct StateCapture {
     /// Everything up to here, and nothing after it, is in.
     let seq: UInt64
     private let definitions: [DefinitionHistory.Entry]
+    private let models: [ModelRegistry.Entry]
     private let keys: [KeyFrame]
     private let quarantine: QuarantineTable.State
     private let records: RecordIndex.State
@@ -27,6 +28,7 @@ struct StateCapture {
         references = state.references.capture()
         seq = state.appliedSeq.load(ordering: .acquiring)
         definitions = state.history.capture()
+        models = state.registry.capture()
         keys = state.keys
         quarantine = state.quarantine.capture()
         records = state.records.capture()
@@ -41,6 +43,8 @@ struct StateCapture {
     func write<Store>(into sink: PartSink<Store>) throws(StorageError) {
         try sink.begin(.definitions, position: seq)
         try DefinitionHistory.encode(definitions, into: sink)
+        try sink.begin(.models, position: seq)
+        try ModelRegistry.encode(models, into: sink)
         try sink.begin(.keys, position: seq)
         for key in keys { try sink.record { writer in writer.nested { key.encode(into: &$0) } } }
         try sink.begin(.quarantine, position: seq)

@@ -67,7 +67,8 @@ struct StateRestorer {
     /// Ends with the position up to which memory is complete, once every part was there.
     mutating func finish(seq: UInt64) throws(ReplayRefusal) {
         try take(.part(name: "", position: 0))
-        guard seen.count == SnapshotPart.allCases.count, shardsRead == state.features.shardCount else {
+        let isWhole = SnapshotPart.allCases.allSatisfy { seen.contains($0) || $0.isNew }
+        guard isWhole, shardsRead == state.features.shardCount else {
             throw ReplayRefusal("not every part is there")
         }
         applier.finish(through: seq)
@@ -120,6 +121,7 @@ struct StateRestorer {
             } else {
                 applier.unreadable.wrappingAdd(1, ordering: .relaxed)
             }
+        case .models: try state.registry.restore(&reader)
         case .keys: state.apply(try KeyFrame.decode(reader.blob("saved key")))
         case .references: try state.references.restore(&reader)
         case .quarantine:

@@ -14,6 +14,7 @@ struct ShipBatch {
     private(set) var rollups = CopyTextWriter(capacityBytes: 1 << 14)
     private(set) var keys: [(seq: UInt64, key: KeyFrame)] = []
     private(set) var activations: [(seq: UInt64, activation: ActivationFrame)] = []
+    private(set) var stages: [(seq: UInt64, stage: ModelStageFrame)] = []
     /// Outcomes whose decision was not known when they were accepted.
     private(set) var unresolved: [(seq: UInt64, outcome: OutcomeFrame)] = []
     private(set) var frames = 0
@@ -106,6 +107,7 @@ struct ShipBatch {
             case .key: keys.append((frame.seq, try KeyFrame.decode(frame.payload)))
             case .activation: activations.append((frame.seq, try ActivationFrame.decode(frame.payload)))
             case .parity: try addParity(ParityFrame.decode(frame.payload), frame.seq)
+            case .modelStage: stages.append((frame.seq, try ModelStageFrame.decode(frame.payload)))
             // Counted in memory only; that a view is ready follows from what is stored.
             case .duplicates, .viewReady: break
             case nil: unreadable += 1

@@ -15,6 +15,12 @@ extension ShipTransaction {
             } else {
                 try insert(activation, connection)
             }
+            guard activation.kind == DefinitionKind.model.rawValue else { return }
+            let stage = ModelStageFrame(
+                name: activation.name, version: activation.version,
+                stage: (activation.isRetired ? ModelStage.retired : .champion).rawValue, atMicros: activation.atMicros,
+                principal: activation.principal, reason: activation.comment, body: [])
+            try insert(stage, seq, connection)
         }
         if !isIsolating {
             try put()
@@ -22,6 +28,41 @@ extension ShipTransaction {
         }
         let poison = try connection.isolatingPoison(in: 0..<1) { _ throws(PostgresError) in try put() }
         return poison.first.map { unshippable($0.error, table: "definition", seq: seq, raw: activation.body) }
+    }
+
+    /// Stores the stage of a model version, and what registered it.
+    func store(
+        _ stage: ModelStageFrame, _ seq: UInt64, _ connection: PostgresConnection
+    ) throws(PostgresError) -> UnshippableRow? {
+        func put() throws(PostgresError) {
+            if !stage.body.isEmpty {
+                let registration = ActivationFrame(
+                    kind: DefinitionKind.model.rawValue, name: stage.name, version: stage.version, isRetired: false,
+                    atMicros: stage.atMicros, principal: stage.principal, comment: stage.reason, body: stage.body)
+                try insert(registration, connection)
+            }
+            try insert(stage, seq, connection)
+        }
+        if !isIsolating {
+            try put()
+            return nil
+        }
+        let poison = try connection.isolatingPoison(in: 0..<1) { _ throws(PostgresError) in try put() }
+        return poison.first.map { unshippable($0.error, table: "model_stage", seq: seq, raw: stage.body) }
+    }
+
+    private func insert(
+        _ stage: ModelStageFrame, _ seq: UInt64, _ connection: PostgresConnection
+    ) throws(PostgresError) {
+        try connection.query(
+            """
+            INSERT INTO decisiond.model_stage (journal_id, seq, name, version, stage, at_us, principal, reason)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            """,
+            [
+                .uuid(journal), .int64(Int64(seq)), .text(stage.name), .int64(Int64(stage.version)), .text(stage.stage),
+                .int64(stage.atMicros), .text(stage.principal), .text(stage.reason),
+            ])
     }
 
     private func insert(_ activation: ActivationFrame, _ connection: PostgresConnection) throws(PostgresError) {
@@ -32,7 +73,8 @@ extension ShipTransaction {
             """
             INSERT INTO decisiond.definition
             (kind, name, version, domain, owner, description, spec, created_at, created_by, comment)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, decisiond.at($8), $9, $10) ON CONFLICT DO NOTHING
+            VALUES ($1, $2, $3, $4, $5, $6, $7, decisiond.at($8), $9, $10)
+            ON CONFLICT (kind, name, version) DO UPDATE SET retired_at = NULL, retired_by = NULL
             """,
             [
                 .text(activation.kind), .text(activation.name), .int64(Int64(activation.version)),

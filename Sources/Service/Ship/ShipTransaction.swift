@@ -75,6 +75,9 @@ struct ShipTransaction {
         for (seq, activation) in batch.activations {
             if let row = try store(activation, seq, connection) { refused.append(row) }
         }
+        for (seq, stage) in batch.stages {
+            if let row = try store(stage, seq, connection) { refused.append(row) }
+        }
         for row in refused { try quarantine(row, connection) }
         return refused
     }

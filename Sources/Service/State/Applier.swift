@@ -65,6 +65,7 @@ final class Applier: @unchecked Sendable {
             case .key: state.apply(try KeyFrame.decode(payload))
             case .viewReady: applyViewReady(try ViewReadyFrame.decode(payload), seq: seq)
             case .parity: try applyParity(ParityFrame.decode(payload))
+            case .modelStage: try state.registry.apply(ModelStageFrame.decode(payload), seq: seq)
             }
         } catch {
             unreadable.wrappingAdd(1, ordering: .relaxed)

@@ -17,6 +17,7 @@ final class ServiceState: Sendable {
     let accessLog = AccessTail()
     let sources = SourceClocks()
     let history: DefinitionHistory
+    let registry = ModelRegistry()
     let marks = FrameMarks()
     /// Position up to which all of this is complete.
     let appliedSeq = Atomic<UInt64>(0)
@@ -158,6 +159,11 @@ final class DefinitionHistory: Sendable {
 
     /// All versions of a definition, oldest first.
     func entries(_ key: DefinitionKey) -> [Entry] { versions.withLock { $0[key] ?? [] } }
+
+    /// Names of one kind that ever had a version.
+    func names(of kind: DefinitionKind) -> Set<String> {
+        versions.withLock { Set($0.keys.filter { $0.kind == kind }.map(\.name)) }
+    }
 
     /// One version.
     func entry(_ key: DefinitionKey, version: Int) -> Entry? {

@@ -1,0 +1,97 @@
+import JSON
+import Models
+
+extension ReferenceDistribution {
+    /// Reads `{kind: numeric, edges, points, cells, missing}` or `{kind: categorical, categories, counts, other, missing}`.
+    init?(_ reader: TreeReader) {
+        let missing = reader.integer("missing", in: 0...DriftLimits.rowsMax) ?? 0
+        do throws(DriftError) {
+            switch reader.string("kind", required: true) {
+            case "numeric":
+                let edges = Self.numbers("edges", reader) { $0.double }
+                let points = Self.numbers("points", reader) { $0.double }
+                let cells = Self.numbers("cells", reader) { $0.int64 }
+                self = .numeric(try NumericReference(edges: edges, points: points, cells: cells, missing: missing))
+            case "categorical":
+                let categories = reader.strings("categories", required: true) ?? []
+                let counts = Self.numbers("counts", reader) { $0.int64 }
+                let other = reader.integer("other", in: 0...DriftLimits.rowsMax) ?? 0
+                self = .categorical(
+                    try CategoricalReference(categories: categories, counts: counts, other: other, missing: missing))
+            default:
+                reader.problems.add(reader.path("kind"), "value_not_allowed", "numeric, or categorical")
+                return nil
+            }
+        } catch {
+            reader.problems.add(reader.pointer, error.code.rawValue, error.message)
+            return nil
+        }
+    }
+
+    private static func numbers<T>(_ key: String, _ reader: TreeReader, _ read: (JSONTree) -> T?) -> [T] {
+        let items = reader.array(key, required: true) ?? []
+        let numbers = items.compactMap(read)
+        if numbers.count != items.count {
+            reader.problems.add(reader.path(key), "type_mismatch", "a list of numbers is expected here")
+        }
+        return numbers
+    }
+
+    /// What `init(_:)` reads.
+    var tree: JSONTree {
+        func integers(_ counts: [Int64]) -> JSONTree { .array(counts.map(JSONTree.integer)) }
+        func doubles(_ numbers: [Double]) -> JSONTree {
+            .array(numbers.map { JSONNumber(shortest: $0).map(JSONTree.number) ?? .null })
+        }
+        switch self {
+        case .numeric(let numeric):
+            return .members([
+                "kind": .string("numeric"), "edges": doubles(numeric.edges), "points": doubles(numeric.points),
+                "cells": integers(numeric.cells), "missing": .integer(numeric.missing),
+            ])
+        case .categorical(let categorical):
+            return .members([
+                "kind": .string("categorical"), "categories": .array(categorical.categories.map(JSONTree.string)),
+                "counts": integers(categorical.counts), "other": .integer(categorical.other),
+                "missing": .integer(categorical.missing),
+            ])
+        }
+    }
+}
+
+/// Distributions of the data that a model was made from: `card.reference`.
+struct ModelReference: Sendable {
+    /// By input.
+    let features: [String: ReferenceDistribution]
+    let score: ReferenceDistribution?
+
+    init(features: [String: ReferenceDistribution], score: ReferenceDistribution?) {
+        self.features = features
+        self.score = score
+    }
+
+    /// Reads `{features: {name: distribution}, score: distribution}`.
+    init(_ reader: TreeReader) {
+        var features: [String: ReferenceDistribution] = [:]
+        for member in reader.map("features", required: true) {
+            let place = TreeReader(
+                member.value, at: reader.path("features") + "/" + member.key.pointerToken, reader.problems)
+            features[member.key] = ReferenceDistribution(place)
+            place.finish()
+        }
+        self.features = features
+        score = reader.object("score") { ReferenceDistribution($0) } ?? nil
+    }
+
+    /// What `init(_:)` reads.
+    var tree: JSONTree {
+        var members = [
+            JSONTree.Member(
+                key: "features",
+                value: .object(
+                    features.sorted { $0.key < $1.key }.map { JSONTree.Member(key: $0.key, value: $0.value.tree) }))
+        ]
+        if let score { members.append(JSONTree.Member(key: "score", value: score.tree)) }
+        return .object(members)
+    }
+}
