@@ -96,11 +96,4 @@ extension Model {
             return evaluator.leafIDs(base, prediction.scratch)
         }
     }
-
-    /// Scorecards: the points of each characteristic with its feature, in file order, for reason codes; nil otherwise.
-    public func partialPoints(_ row: [Double]) -> [(feature: Int, points: Double)]? {
-        precondition(row.count == featureCount, "a row has one value per feature")
-        guard case .scorecard(let scorecard) = body else { return nil }
-        return scorecard.characteristics.map { ($0.feature, $0.points(of: row[$0.feature])) }
-    }
 }

@@ -27,7 +27,8 @@ struct ContributionsTests {
         }
     }
 
-    /// LightGBM: every bit. XGBoost, which computes in float32: relative to the largest contribution.
+    /// LightGBM: every bit. XGBoost, which computes in float32: relative to the largest contribution. All add up to the
+    /// margin.
     @Test(arguments: GoldenSet.all.filter { !$0.name.hasPrefix("skl") && !$0.name.contains("500") })
     func agreesWithTheLibrary(_ set: GoldenSet) throws {
         guard let recorded = try Self.recorded(set) else { return }
@@ -35,9 +36,13 @@ struct ContributionsTests {
         let rows = try PredictionTests.inputs(set.golden)
         #expect(rows.count == recorded.count)
         var different = 0
+        var prediction = model.makePrediction()
         for (row, wanted) in zip(rows, recorded).prefix(60) {
             let got = try #require(model.contributions(row))
             #expect(got.count == wanted.count)
+            model.predict(row, into: &prediction)
+            let residual = model.additivityResidual(got, margin: prediction.margin)
+            #expect(residual <= model.additivityTolerance)
             if model.outputWidth == .float64 {
                 different += zip(got, wanted).count(where: { $0 != $1 })
             } else {
