@@ -161,7 +161,8 @@ final class ServiceCore: Sendable {
         backFill.rebuild(recovered.outcome.unavailableViews, applier)
         let spans = MeasureSpans(state: state)
         let startup = StartupDefinitions(
-            configuration: configuration, publisher: publisher, queries: queries, log: log, clock: clock)
+            configuration: configuration, publisher: publisher, queries: queries, log: log, clock: clock,
+            recompile: { [applier] in state.applying.withLock { _ in applier.recompile() } })
         let shipper = Shipper(
             state: state, journal: journal, configuration: configuration, clock: clock, waits: waits,
             spans: { spans.folds(from: $0) },

@@ -12,6 +12,7 @@ import yaml
 
 import decisions
 import retail
+from daemon import eventually
 
 GERMAN = "xgboost/xgb3_binary_logistic.ubj"
 
@@ -324,3 +325,73 @@ def test_requests_to_score_that_cannot_be_read(made):
     assert code({"record": {}, "shape": 1}) == ("unknown_field", "/shape")
     assert made.admin.post("/v1/models/nobody/score", json={"record": {}}).json()["code"] == "unknown_model"
     assert made.admin.post("/v1/models/german/score", json={"record": {}, "version": 9}).json()["code"] == "unknown_version"
+
+
+def test_files_that_are_lost_come_back_from_the_database(make_daemon, shared, golden):
+    made = make_daemon()
+    content = artifact(shared, GERMAN)
+    assert upload(made.admin, "german", content).status_code == 201
+    assert promote(made.admin, "german", 1).status_code == 200
+    made.stop()
+    lost = made.data / "artifacts" / hashlib.sha256(content).hexdigest()
+    assert lost.read_bytes() == content
+    lost.write_bytes(content[:-1])
+    made.start(wait=False)
+    made.wait_ready()
+    eventually(lambda: made.admin.post("/v1/models/german/score", json={"record": rows_of(golden(
+        "xgb3_binary_logistic"))[0]}).status_code == 200, "the file is whole again")
+    assert lost.read_bytes() == content
+
+
+REASONS = {"adverse": "higher", "limit": 3, "codes": [
+    {"feature": "duration_months", "code": "LOAN_TERM", "text": "Term of the loan", "adverse_text": "The term is long"},
+    {"feature": "credit_amount", "code": "LOAN_SIZE", "text": "Amount of the loan"},
+    {"feature": "checking_status", "code": "ACCOUNT", "text": "State of the accounts"},
+    {"feature": "savings", "code": "ACCOUNT", "text": "State of the accounts"}]}
+
+
+def test_reasons_are_the_strongest_contributions(made, shared, golden):
+    assert upload(made.admin, "reasoned", artifact(shared, GERMAN), reasons=REASONS).status_code == 201
+    assert promote(made.admin, "reasoned", 1).status_code == 200
+    rows = rows_of(golden("xgb3_binary_logistic"))[:60]
+    told = 0
+    for limit in (None, 1):
+        body = {"records": rows, "explain": True} | ({"reasons": limit} if limit else {})
+        for result in made.admin.post("/v1/models/reasoned/score", json=body).json()["results"]:
+            moved = {item["feature"]: item["contribution"] for item in result["explanation"]["contributions"]}
+            sums = {"LOAN_TERM": moved["duration_months"], "LOAN_SIZE": moved["credit_amount"],
+                    "ACCOUNT": moved["checking_status"] + moved["savings"]}
+            wanted = [code for code, value in sorted(sums.items(), key=lambda item: -item[1]) if value > 0][:limit or 3]
+            assert [reason["code"] for reason in result["reasons"]] == wanted
+            for reason in result["reasons"]:
+                assert math.isclose(reason["contribution"], sums[reason["code"]], rel_tol=1e-12)
+                assert reason["code"] != "LOAN_TERM" or reason["text"] == "The term is long"
+            assert result["explanation"]["additive"] is True
+            told += len(wanted)
+    assert told > 60
+
+
+def test_reasons_of_a_scorecard_are_points_below_the_best(made, shared, golden):
+    card = json.loads(artifact(shared, "sklearn/skl_retail_scorecard.json"))
+    codes = [{"feature": item["feature"], "code": f"C{index}", "text": item["feature"]}
+             for index, item in enumerate(card["characteristics"])]
+    assert upload(made.admin, "points", json.dumps(card), reasons={"adverse": "lower", "codes": codes}).status_code == 201
+    document = golden("skl_retail_scorecard")
+    answer = made.admin.post("/v1/models/points/score", json={
+        "records": rows_of(document)[:50], "explain": True, "version": 1, "reasons": 20}).json()
+
+    def points(item, value):
+        if value is None:
+            return item["missing"]["points"]
+        return next(each["points"] for each in item["bins"] if (each["lower"] is None or value >= each["lower"])
+                    and (each["upper"] is None or value < each["upper"]))
+    for row, result in zip(rows_of(document), answer["results"]):
+        below = {}
+        for index, item in enumerate(card["characteristics"]):
+            best = max([each["points"] for each in item["bins"]] + [item["missing"]["points"]])
+            below[f"C{index}"] = points(item, row[item["feature"]]) - best
+        wanted = [code for code, value in sorted(below.items(), key=lambda pair: pair[1]) if value < 0]
+        assert [reason["code"] for reason in result["reasons"]] == wanted
+        for reason in result["reasons"]:
+            assert math.isclose(reason["contribution"], below[reason["code"]], rel_tol=1e-9)
+        assert result["explanation"]["additive"] is True

@@ -51,6 +51,12 @@ final class ArtifactStore: Sendable {
         }
     }
 
+    /// Whether the file is here and whole.
+    func has(_ sha256: String) -> Bool {
+        guard let bytes = try? Files.read(path(sha256)) else { return false }
+        return Self.hash(bytes) == sha256
+    }
+
     /// The file's bytes; nil when it is not on this machine.
     func bytes(_ sha256: String) throws(FileError) -> [UInt8]? {
         try Files.read(path(sha256))

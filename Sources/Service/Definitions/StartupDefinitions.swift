@@ -12,10 +12,15 @@ final class StartupDefinitions: Sendable {
     private let log: LineLog
     private let clock: WallClock
     private let isDone = Atomic<Bool>(false)
+    private let areArtifactsThere = Atomic<Bool>(false)
+    /// Compiles all definitions again.
+    private let recompile: @Sendable () -> Void
 
     init(
-        configuration: ServiceConfiguration, publisher: Publisher, queries: QueryPool, log: LineLog, clock: WallClock
+        configuration: ServiceConfiguration, publisher: Publisher, queries: QueryPool, log: LineLog, clock: WallClock,
+        recompile: @escaping @Sendable () -> Void
     ) {
+        self.recompile = recompile
         self.configuration = configuration
         self.publisher = publisher
         self.queries = queries
@@ -25,6 +30,24 @@ final class StartupDefinitions: Sendable {
 
     /// The database came up: does the work on a query worker, once.
     func databaseReady() {
+        fetchArtifacts()
+        applyDirectory()
+    }
+
+    /// Files of models that this machine does not have.
+    private func fetchArtifacts() {
+        guard !areArtifactsThere.load(ordering: .relaxed) else { return }
+        _ = queries.submit { connection in
+            guard let connection, !self.areArtifactsThere.exchange(true, ordering: .relaxed) else { return }
+            do throws(PostgresError) {
+                if try self.publisher.fetchArtifacts(connection) { self.recompile() }
+            } catch {
+                self.areArtifactsThere.store(false, ordering: .relaxed)
+            }
+        }
+    }
+
+    private func applyDirectory() {
         guard let directory = configuration.definitionsDirectory, !isDone.load(ordering: .relaxed) else { return }
         _ = queries.submit { connection in
             guard let connection, !self.isDone.exchange(true, ordering: .relaxed) else { return }

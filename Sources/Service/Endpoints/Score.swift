@@ -120,10 +120,11 @@ final class ScoreWork: @unchecked Sendable {
 
     private func explanation(_ row: Int) -> ModelExplanation {
         let width = served.inputs.count
-        let outputs = served.model.outputCount
+        let (outputs, values) = (served.model.outputCount, served.model.predictionCount)
         return ModelExplanation(
             served, row: Array(request.coded.numbers[(row * width)..<((row + 1) * width)]),
-            margins: Array(scores.margins[(row * outputs)..<((row + 1) * outputs)]), reasonsMax: request.reasonsMax)
+            margins: Array(scores.margins[(row * outputs)..<((row + 1) * outputs)]),
+            values: Array(scores.values[(row * values)..<((row + 1) * values)]), reasonsMax: request.reasonsMax)
     }
 
     // MARK: The answer

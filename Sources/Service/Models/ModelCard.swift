@@ -71,12 +71,16 @@ struct ModelReasons: Sendable {
         let feature: String
         let code: String
         let text: String
+        /// Told instead where the input speaks against somebody.
+        let adverseText: String?
+        /// Inputs of one group are one reason; nil: those of one code are.
+        let group: String?
         /// Pointer of the entry.
         let pointer: String
     }
 
-    /// Whether a higher score is the adverse one.
-    let isHigherAdverse: Bool
+    /// Which scores are the adverse ones.
+    let adverse: AdverseDirection
     /// The most reasons that are told.
     let limit: Int
     /// Texts by input.
@@ -87,22 +91,32 @@ struct ModelReasons: Sendable {
     /// Reasons told where nothing else is said: what adverse action notices name.
     static let limitDefault = 4
 
-    /// Reads `{adverse: higher | lower, limit, codes: [{feature, code, text}]}`.
+    /// Reads `{adverse: higher | lower, limit, codes: [{feature, code, text, adverse_text, group}]}`.
     init(_ reader: TreeReader) {
         let adverse = reader.string("adverse") ?? "higher"
         if adverse != "higher" && adverse != "lower" {
             reader.problems.add(reader.path("adverse"), "value_not_allowed", "higher, or lower")
         }
-        isHigherAdverse = adverse == "higher"
+        self.adverse = adverse == "higher" ? .higherIsAdverse : .lowerIsAdverse
         limit = reader.integer("limit", in: 1...Int64(Self.limitMax)).map(Int.init) ?? Self.limitDefault
         codes = reader.objects("codes", required: true) { item in
             Code(
                 feature: item.string("feature", required: true) ?? "", code: item.string("code", required: true) ?? "",
-                text: item.string("text", required: true) ?? "", pointer: item.pointer)
+                text: item.string("text", required: true) ?? "", adverseText: item.string("adverse_text"),
+                group: item.string("group"), pointer: item.pointer)
         }
         var seen: Set<String> = []
         for code in codes where !seen.insert(code.feature).inserted {
             reader.problems.add(code.pointer + "/feature", "duplicate_value", "each input once")
         }
+    }
+
+    /// The codes, bound to the inputs of an artifact.
+    func bound(to model: Model) throws(ReasonCodeError) -> ReasonCodes {
+        let entries = codes.map {
+            ($0.feature, ReasonCodes.Entry(code: $0.code, text: $0.text, adverseText: $0.adverseText, group: $0.group))
+        }
+        return try ReasonCodes(
+            Dictionary(entries, uniquingKeysWith: { first, _ in first }), featureNames: model.featureNames)
     }
 }

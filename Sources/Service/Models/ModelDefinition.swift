@@ -99,13 +99,45 @@ struct ModelDefinition: Sendable {
         for feature in features where !known.contains(feature.name) {
             problems.add(feature.pointer + "/name", "unknown_input", "the artifact has no input of this name")
         }
-        for code in reasons?.codes ?? [] where !known.contains(code.feature) {
-            problems.add(code.pointer + "/feature", "unknown_input", "the artifact has no input of this name")
-        }
         let inputs = inputs(of: model, problems)
+        checkReference(inputs, problems)
+        let reasons = boundReasons(model, problems)
         guard problems.problems.count == before else { return nil }
         return ServedModel(
-            name: name, version: version, model: model, outputIndex: index, inputs: inputs, definition: self)
+            name: name, version: version, model: model, outputIndex: index, inputs: inputs, definition: self,
+            reasons: reasons)
+    }
+
+    private func boundReasons(_ model: Model, _ problems: ProblemList) -> ReasonCodes? {
+        let known = Set(model.featureNames)
+        let strangers = (reasons?.codes ?? []).filter { !known.contains($0.feature) }
+        for code in strangers {
+            problems.add(code.pointer + "/feature", "unknown_input", "the artifact has no input of this name")
+        }
+        guard let reasons, strangers.isEmpty else { return nil }
+        do throws(ReasonCodeError) {
+            return try reasons.bound(to: model)
+        } catch {
+            problems.add(pointer + "/reasons/codes", "value_not_allowed", error.description)
+            return nil
+        }
+    }
+
+    /// References are of inputs that there are, and of their kind.
+    private func checkReference(_ inputs: [ModelInput], _ problems: ProblemList) {
+        guard let reference = card.reference else { return }
+        let byName = Dictionary(inputs.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        for (name, distribution) in reference.features.sorted(by: { $0.key < $1.key }) {
+            let place = "\(pointer)/card/reference/features/\(name.pointerToken)"
+            guard let input = byName[name] else {
+                problems.add(place, "unknown_input", "the artifact has no input of this name")
+                continue
+            }
+            if case .numeric = distribution, input.kind == .category, !input.categories.isEmpty {
+                problems.add(
+                    place, "value_not_allowed", "this input has categories: a categorical distribution is expected")
+            }
+        }
     }
 
     /// One input per feature of the artifact.

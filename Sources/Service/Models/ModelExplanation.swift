@@ -8,27 +8,54 @@ struct ModelExplanation: Sendable {
     private let bias: Double
     private let margin: Double
     private let row: [Double]
+    /// The strongest towards the adverse side.
+    private let reasons: [ReasonCode]
+    /// Largest part by which contributions and margin are apart; nil without contributions.
+    private let residual: Double?
 
     /// Explains one row.
     ///
     /// - Parameters:
     ///   - row: as the model took it.
     ///   - margins: one per output.
+    ///   - values: of the prediction.
     ///   - reasonsMax: the most reasons; nil: what the definition says.
-    init(_ served: ServedModel, row: [Double], margins: [Double], reasonsMax: Int?) {
+    init(_ served: ServedModel, row: [Double], margins: [Double], values: [Double], reasonsMax: Int?) {
         self.row = row
         let model = served.model
-        // The margin that the score comes from: of a binary model with two values there is one.
-        let output = min(served.outputIndex, model.outputCount - 1)
+        // The margin that the score comes from: of a model that answers with a class, the margin of that class; of a binary
+        // model with two values there is one.
+        let isClass = model.predictionCount == 1 && model.outputCount > 1
+        let wanted = isClass ? Int(exactly: values[0]) ?? 0 : served.outputIndex
+        let output = max(0, min(wanted, model.outputCount - 1))
         margin = margins[output]
         let width = model.featureCount + 1
-        let all = model.contributions(row).map { Array($0[(output * width)..<((output + 1) * width)]) }
-        contributions = all.map { Array($0.dropLast()) }
-        bias = all?.last ?? 0
+        let all = model.contributions(row)
+        let own = all.map { Array($0[(output * width)..<((output + 1) * width)]) }
+        let contributions = own.map { Array($0.dropLast()) }
+        self.contributions = contributions
+        bias = own?.last ?? 0
+        residual = all.map { model.additivityResidual($0, margin: margins) }
+        guard let codes = served.reasons, let plan = served.definition.reasons else {
+            reasons = []
+            return
+        }
+        // Of a scorecard in points, the unit of its card.
+        let moved = model.pointContributions(row, adverse: plan.adverse) ?? contributions
+        reasons = moved.map { codes.strongest($0, adverse: plan.adverse, limit: reasonsMax ?? plan.limit) } ?? []
+    }
+
+    /// Whether contributions and margin are apart by more than rounding: a fault of this service, which is counted and told.
+    func isUnsound(_ model: Model) -> Bool {
+        residual.map { !($0 <= model.additivityTolerance) && margin.isFinite } ?? false
     }
 
     /// Writes `reasons` and `explanation`.
     func write(_ served: ServedModel, _ writer: inout JSONWriter) {
+        writer.key("reasons")
+        writer.beginArray()
+        for reason in reasons { Self.write(reason, served, &writer) }
+        writer.endArray()
         writer.key("explanation")
         writer.beginObject()
         writer.key("contributions")
@@ -53,13 +80,30 @@ struct ModelExplanation: Sendable {
         writer.key("margin")
         writer.number(margin)
         writer.key("residual")
-        writer.number(contributions.map { margin - $0.reduce(bias, +) })
+        writer.number(contributions.map { margin - ($0.reduce(0, +) + bias) })
+        writer.key("additive")
+        if residual == nil { writer.null() } else { writer.bool(!isUnsound(served.model)) }
         writer.key("unavailable")
         if contributions == nil {
             writer.string("the model, or its file, does not tell contributions")
         } else {
             writer.null()
         }
+        writer.endObject()
+    }
+
+    private static func write(_ reason: ReasonCode, _ served: ServedModel, _ writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.key("code")
+        writer.string(reason.code)
+        writer.key("text")
+        writer.string(reason.text)
+        writer.key("features")
+        writer.beginArray()
+        for feature in reason.features { writer.string(served.inputs[feature].name) }
+        writer.endArray()
+        writer.key("contribution")
+        writer.number(reason.contribution)
         writer.endObject()
     }
 }

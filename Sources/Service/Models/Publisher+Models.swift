@@ -131,6 +131,29 @@ extension Publisher {
     }
 }
 
+extension Publisher {
+    /// Brings files of models that this machine lost, or never had, from PostgreSQL to its disk.
+    ///
+    /// - Returns: whether there were any: champions among them are usable once definitions are compiled again.
+    func fetchArtifacts(_ connection: PostgresConnection) throws(PostgresError) -> Bool {
+        var wanted: Set<String> = []
+        for name in state.registry.names.union(state.history.names(of: .model)) {
+            for version in state.registry.versions(name, state.history) where version.stage != .retired {
+                if let hash = version.definition.spec["artifact"]?["sha256"]?.string { wanted.insert(hash) }
+            }
+        }
+        var isFetched = false
+        for hash in wanted where !artifacts.has(hash) {
+            let rows = try connection.query(
+                "SELECT bytes FROM decisiond.artifact WHERE sha256 = decode($1, 'hex')", [.text(hash)])
+            guard rows.rowCount == 1, let bytes = try rows.bytes(0, 0) else { continue }
+            // A disk that cannot take it is told by the models that stay unusable.
+            if (try? artifacts.put(bytes, sha256: hash)) != nil { isFetched = true }
+        }
+        return isFetched
+    }
+}
+
 /// A change of stage as requested.
 struct ModelPromotion: Sendable {
     /// Nil: the champion before the one that is now.

@@ -11,9 +11,12 @@ final class ServedModel: Sendable {
     /// One per input of the artifact, in its order.
     let inputs: [ModelInput]
     let definition: ModelDefinition
+    /// Business texts of its inputs; nil without any.
+    let reasons: ReasonCodes?
 
     init(
-        name: String, version: Int, model: Model, outputIndex: Int, inputs: [ModelInput], definition: ModelDefinition
+        name: String, version: Int, model: Model, outputIndex: Int, inputs: [ModelInput], definition: ModelDefinition,
+        reasons: ReasonCodes?
     ) {
         precondition(inputs.count == model.featureCount, "one input per feature of the artifact")
         self.name = name
@@ -22,6 +25,7 @@ final class ServedModel: Sendable {
         self.outputIndex = outputIndex
         self.inputs = inputs
         self.definition = definition
+        self.reasons = reasons
     }
 
     /// Whether drift is measured.

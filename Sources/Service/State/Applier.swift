@@ -94,6 +94,9 @@ final class Applier: @unchecked Sendable {
         state.install(snapshot)
     }
 
+    /// Compiles the definitions again: what they need has come. While no frame is applied.
+    func recompile() { refresh() }
+
     private func refresh() {
         isStale = false
         current = compile(state.history, current)
