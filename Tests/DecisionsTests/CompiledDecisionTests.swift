@@ -76,12 +76,12 @@ import Testing
             Fixture.compile(
                 tree, problems, features: ["amount", "count", "x", "y", "channel"],
                 categories: ["channel": ["web", "phone"]]), "\(problems.brief)")
-        guard case .model(let steps, _) = decision.nodes[0].node, case .model(_, let sources, _) = steps[0] else {
+        guard case .model(let steps, _) = decision.nodes[0].node, case .model(_, let inputs, _) = steps[0] else {
             Issue.record("not a model node")
             return
         }
-        let brief = sources.map { source in
-            switch source {
+        let brief = inputs.map { input in
+            switch input.source {
             case .feature(let use, let index): "feature \(use).\(index)"
             case .slot(let slot): "slot \(slot)"
             case .category(let slot, let codes): "category \(slot) \(codes.sorted { $0.value < $1.value }.map(\.key))"
@@ -99,8 +99,8 @@ import Testing
                 try Fixture.tree(Fixture.spec).replacing(
                     "/outputs/3/expression", with: .string("spend.count")),
                 problems, view: view), "\(problems.brief)")
-        guard case .model(let steps, _) = decision.nodes[0].node, case .model(_, let sources, _) = steps[0],
-            case .slot(let slot) = sources[0]
+        guard case .model(let steps, _) = decision.nodes[0].node, case .model(_, let inputs, _) = steps[0],
+            case .slot(let slot) = inputs[0].source
         else {
             Issue.record("the model's input `amount` is not the decision's input `amount`")
             return

@@ -84,6 +84,67 @@ import Testing
         }
     }
 
+    struct PolicyCase: CustomTestStringConvertible, Sendable {
+        let rule: ModelInputRule
+        let value: Value
+        /// Nil: the step after the model answers.
+        let score: Int?
+        let cause: String?
+        let mark: CellMark
+        var testDescription: String { "\(rule) \(value)" }
+    }
+
+    static let policies: [PolicyCase] = [
+        PolicyCase(rule: .lenient, value: .string("fax"), score: -5, cause: nil, mark: .unknown),
+        PolicyCase(rule: .lenient, value: .null, score: -5, cause: nil, mark: .missing),
+        PolicyCase(
+            rule: ModelInputRule(missing: .refuse, unknown: .value(1)), value: .string("fax"), score: 1, cause: nil,
+            mark: .unknown),
+        PolicyCase(
+            rule: ModelInputRule(missing: .refuse, unknown: .value(1)), value: .null, score: nil,
+            cause: "input_missing", mark: .missing),
+        PolicyCase(
+            rule: ModelInputRule(missing: .value(7), unknown: .refuse), value: .string("fax"), score: nil,
+            cause: "unknown_category", mark: .unknown),
+        PolicyCase(
+            rule: ModelInputRule(missing: .value(7), unknown: .refuse), value: .null, score: 7, cause: nil,
+            mark: .missing),
+        PolicyCase(
+            rule: ModelInputRule(missing: .refuse, unknown: .refuse), value: .string("phone"), score: 1, cause: nil,
+            mark: .value),
+    ]
+
+    /// What a model's definition says of missing and unknown inputs holds in decisions too; a refusal is a step that failed.
+    @Test(arguments: policies) func inputsFollowTheModelsPolicies(_ wanted: PolicyCase) throws {
+        let model = try Model.load(
+            Array(
+                """
+                {"type":"linear_regression","version":1,"features":["channel"],"impute":{"values":[-5]},
+                 "scale":{"mean":[0],"scale":[1]},"coef":[[1]],"intercept":[0],"link":"identity"}
+                """.utf8))
+        let loaded = LoadedModel(name: "m", version: 3, model: model, outputIndex: 0, keepsRows: true)
+        let text = """
+            {"inputs":[{"name":"channel","type":"string","optional":true}],
+             "nodes":[{"name":"s","model":{"steps":[{"model":"m"},{"constant":0.5}]}}],
+             "outputs":[{"name":"s","type":"number","expression":"s"}],"score":"s"}
+            """
+        let decision = try #require(
+            Fixture.compile(
+                Fixture.tree(text), ProblemList(), features: ["channel"], categories: ["channel": ["web", "phone"]],
+                rules: ["channel": wanted.rule]))
+        var steps = UntimedSteps()
+        var scratch = DecisionScratch()
+        let result = decision.evaluate(
+            inputs: [wanted.value], features: [], models: { _ in .ready(loaded) }, steps: &steps, now: 0,
+            scratch: &scratch)
+        #expect(result.score == wanted.score.map { Decimal($0) } ?? Decimal(shortest: 0.5))
+        #expect(result.steps[0].cause == wanted.cause)
+        #expect(result.warnings.contains { $0.code == "unknown_category" } == (wanted.mark == .unknown))
+        // Only rows whose score was used are kept, with what their cells were.
+        #expect(scratch.scoredRows.map(\.marks) == (wanted.score == nil ? [] : [[wanted.mark]]))
+        if let score = wanted.score { #expect(scratch.scoredRows.first?.score == Double(score)) }
+    }
+
     @Test func booleansAndTextsAsModelInputs() throws {
         let text = """
             {"inputs":[{"name":"amount","type":"boolean"},{"name":"count","type":"string"}],

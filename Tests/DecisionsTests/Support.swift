@@ -141,13 +141,16 @@ enum Fixture {
     /// Parses and compiles against the view `spend` and the model `m`.
     static func compile(
         _ tree: JSONTree, _ problems: ProblemList, features: [String]? = ["amount", "count"],
-        categories: [String: [String]] = [:], view: ViewInterface = spend
+        categories: [String: [String]] = [:], view: ViewInterface = spend, rules: [String: ModelInputRule] = [:]
     ) -> CompiledDecision? {
         guard let spec = DecisionSpec.parse(tree, at: "/spec", problems) else { return nil }
         return DecisionCompiler.compile(
             name: "offer", version: 7, spec: spec, at: "/spec", problems,
             views: { $0 == "spend" ? view : nil },
-            models: { $0 == "m" ? ModelInterface(version: 3, features: features, categories: categories) : nil })
+            models: {
+                $0 == "m"
+                    ? ModelInterface(version: 3, features: features, categories: categories, rules: rules) : nil
+            })
     }
 
     static func decision(_ text: String = spec) throws -> CompiledDecision {

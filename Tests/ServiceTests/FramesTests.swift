@@ -24,6 +24,7 @@ import Testing
         .correction: { (bytes) throws(FrameError) in _ = try CorrectionFrame.decode(bytes) },
         .viewReady: { (bytes) throws(FrameError) in _ = try ViewReadyFrame.decode(bytes) },
         .parity: { (bytes) throws(FrameError) in _ = try ParityFrame.decode(bytes) },
+        .modelStage: { (bytes) throws(FrameError) in _ = try ModelStageFrame.decode(bytes) },
     ]
 
     static func decodes(_ type: FrameType, _ bytes: [UInt8]) -> Bool {
