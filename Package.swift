@@ -63,7 +63,8 @@ let tests: [Target] = [
     .testTarget(name: "DMNTests", dependencies: ["DMN"]),
     .testTarget(
         name: "ContractsTests", dependencies: ["Contracts", "JSON", .product(name: "Yams", package: "Yams")]),
-    .testTarget(name: "ModelsTests", dependencies: ["Models", "JSON"]),
+    .testTarget(
+        name: "ModelsTests", dependencies: ["Models", "JSON"], exclude: ["Fixtures", "make_onnx_fixtures.py"]),
     .testTarget(name: "FeaturesTests", dependencies: ["Features"]),
     .testTarget(name: "MeasuresTests", dependencies: ["FEEL", "Measures"]),
     .testTarget(name: "AccessTests", dependencies: ["Access"], resources: [.copy("Fixtures")]),

@@ -10,7 +10,7 @@ extension Model {
     ///   of the best row. `pointContributions` gives the same in points.
     ///
     /// Nil where the model or its file does not support them: vector or linear leaves, no node weights in the file, a tree
-    /// deeper than `ModelLimits.contributionDepthMax`.
+    /// deeper than `ModelLimits.contributionDepthMax`, ONNX files (which hold no node weights).
     public func contributions(_ row: [Double]) -> [Double]? {
         precondition(row.count == featureCount, "a row has one value per feature")
         switch body {
@@ -26,6 +26,8 @@ extension Model {
             return model.contributions(row)
         case .scorecard(let scorecard):
             return scorecard.contributions(row)
+        case .graph:
+            return nil
         }
     }
 

@@ -3,13 +3,20 @@ extension Model {
     public func makePrediction() -> Prediction {
         var kernelBytes = 0
         var trees = 0
-        if case .forest(let evaluator) = body {
+        var cells: [Double] = []
+        switch body {
+        case .forest(let evaluator):
             kernelBytes = evaluator.kernel.scratchByteCount
             trees = evaluator.kernel.paddedTreeCount
+        case .graph(let program):
+            kernelBytes = program.kernelByteCount
+            trees = program.paddedTreeCount
+            cells = program.cells
+        case .boostedLinear, .linear, .scorecard: break
         }
         return Prediction(
             marginCount: outputCount, valueCount: predictionCount,
-            scratch: PredictionScratch(kernelByteCount: kernelBytes, paddedTreeCount: trees))
+            scratch: PredictionScratch(kernelByteCount: kernelBytes, paddedTreeCount: trees, cells: cells))
     }
 
     /// Predicts one row of `featureCount` values. `prediction` comes from this model's `makePrediction()`.
@@ -34,6 +41,8 @@ extension Model {
         case .scorecard(let scorecard):
             prediction.points = scorecard.score(row)
             prediction.margin[0] = scorecard.margin(score: prediction.points)
+        case .graph(let program):
+            program.evaluate(row, prediction.scratch, &prediction.margin)
         }
         transform.apply(prediction.margin, into: &prediction.values)
     }
@@ -87,7 +96,8 @@ extension Model {
         }
     }
 
-    /// The leaf each tree sends the row to, in file order: XGBoost node id, LightGBM leaf index; nil without trees.
+    /// The leaf each tree sends the row to, in file order: XGBoost node id, LightGBM leaf index; nil for other
+    /// formats.
     public func leafIndices(_ row: [Double], using prediction: inout Prediction) -> [UInt32]? {
         precondition(row.count == featureCount, "a row has one value per feature")
         guard case .forest(let evaluator) = body else { return nil }

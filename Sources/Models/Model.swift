@@ -16,11 +16,13 @@ public final class Model: Sendable {
         case coefficients
         /// Points per bin in plain JSON.
         case scorecard
+        /// ONNX with the operators of `ai.onnx.ml` that scikit-learn models are exported to.
+        case onnx
     }
 
     /// The width the library computes in: which shortest decimal spells an output exactly.
     public enum OutputWidth: Sendable {
-        /// XGBoost.
+        /// XGBoost, and ONNX graphs with float outputs.
         case float32
         /// Everything else.
         case float64
@@ -44,12 +46,21 @@ public final class Model: Sendable {
     public let iterationCount: Int
     /// `best_iteration` of the file, counted from 0.
     public let bestIteration: Int?
+    /// Labels of the classes that the values are probabilities of, in order; nil for regressions and where the file
+    /// does not tell. Only ONNX files tell; integers are spelled in decimal.
+    public let classLabels: [String]?
     let transform: Transform
     let body: ModelBody
 
     /// The width outputs are exact in.
     public var outputWidth: OutputWidth {
-        format == .xgboostJSON || format == .xgboostUBJSON ? .float32 : .float64
+        switch format {
+        case .xgboostJSON, .xgboostUBJSON: return .float32
+        case .lightgbmText, .coefficients, .scorecard: return .float64
+        case .onnx:
+            if case .graph(let program) = body { return program.isFloat32 ? .float32 : .float64 }
+            return .float32
+        }
     }
 
     /// Whether a prediction has points: of a scorecard.
@@ -59,7 +70,11 @@ public final class Model: Sendable {
 
     /// Trees that predict; 0 for models without trees.
     public var treeCount: Int {
-        if case .forest(let evaluator) = body { evaluator.forest.trees.count } else { 0 }
+        switch body {
+        case .forest(let evaluator): evaluator.forest.trees.count
+        case .graph(let program): program.treeCount
+        case .boostedLinear, .linear, .scorecard: 0
+        }
     }
 
     init(_ parts: ModelParts) {
@@ -72,6 +87,7 @@ public final class Model: Sendable {
         categories = parts.categories
         iterationCount = parts.iterationCount
         bestIteration = parts.bestIteration
+        classLabels = parts.classLabels
         transform = parts.transform
         body = parts.body
     }
@@ -105,9 +121,14 @@ public final class Model: Sendable {
         guard let start = bytes.firstIndex(where: { !blanks.contains($0) }) else {
             throw ModelError(.empty, "the file is blank")
         }
+        // An ONNX file begins with field 1, the version of its format.
+        if bytes[0] == 0x08 {
+            if case .range = iterations { throw Self.withoutIterations }
+            return try OnnxReader(limits: limits).read(bytes)
+        }
         if bytes[start] != UInt8(ascii: "{") {
             guard bytes.count - start >= 4, bytes[start..<(start + 4)].elementsEqual("tree".utf8) else {
-                throw ModelError(.unrecognizedFormat, "neither an object nor a LightGBM text model")
+                throw ModelError(.unrecognizedFormat, "neither an object nor a LightGBM text nor an ONNX model")
             }
             return try LightGBMReader(limits: limits, iterations: iterations).read(bytes)
         }
@@ -125,9 +146,11 @@ public final class Model: Sendable {
         guard members["type"] != nil else {
             throw ModelError(.unrecognizedFormat, "neither 'learner' nor 'type' at the root")
         }
-        if case .range = iterations {
-            throw ModelError(.unsupported, "a model without trees has no iterations to choose from")
-        }
+        if case .range = iterations { throw Self.withoutIterations }
         return try CoefficientsReader(limits: limits).read(document)
+    }
+
+    private static var withoutIterations: ModelError {
+        ModelError(.unsupported, "a model without iterations has none to choose from")
     }
 }

@@ -14,6 +14,8 @@ public struct ModelError: Error, Equatable, Sendable, CustomStringConvertible {
         case invalidUBJSON = "invalid_ubjson"
         /// The bytes are not the LightGBM text they begin like.
         case invalidText = "invalid_text"
+        /// The bytes are not the protocol buffers (ONNX) they begin like.
+        case invalidProtobuf = "invalid_protobuf"
         /// A field that prediction needs is absent.
         case missingField = "missing_field"
         /// A field holds another type of value.

@@ -22,6 +22,14 @@ public struct ModelLimits: Sendable, Hashable {
     public var categoryWordsMax = 4_194_304
     /// Most bins over all characteristics of a scorecard.
     public var scorecardBinsMax = 100_000
+    /// Most operators in an ONNX graph.
+    public var onnxNodesMax = 16_384
+    /// Most numbers, texts and records in an ONNX file, over all tensors and attributes.
+    public var onnxValuesMax = 33_554_432
+    /// Most elements over all intermediate values of an ONNX graph, for one row.
+    public var onnxElementsMax = 4_194_304
+    /// Most dimensions of a value in an ONNX graph.
+    public var onnxRankMax = 8
     /// Deepest tree for which exact contributions are computed: their cost grows with the square of the depth.
     public var contributionDepthMax = 512
 

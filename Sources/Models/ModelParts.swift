@@ -4,6 +4,7 @@ enum ModelBody: Sendable {
     case boostedLinear(BoostedLinear)
     case linear(LinearModel)
     case scorecard(Scorecard)
+    case graph(OnnxProgram)
 }
 
 /// Everything a reader finds out about a model.
@@ -18,6 +19,8 @@ struct ModelParts {
     var iterationCount: Int
     var bestIteration: Int?
     var body: ModelBody
+    /// Class labels of the values, where the file has them.
+    var classLabels: [String]?
 }
 
 extension ModelParts {
