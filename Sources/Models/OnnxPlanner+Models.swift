@@ -44,7 +44,7 @@ extension OnnxPlanner {
             "coefficients", "intercepts", "multi_class", "post_transform", "classlabels_ints", "classlabels_strings")
         let value = try cast(try input(op, 0, \.isNumber), to: .float32, op)
         let names = try op.texts("classlabels_strings") + op.ints("classlabels_ints").map(String.init)
-        let count = try op.ints("intercepts").isEmpty ? try op.floats("intercepts").count : 0
+        let count = try op.floats("intercepts").count
         guard count >= 2, names.count == count else {
             throw op.fail(.unsupported, "\(names.count) labels with \(count) rows of coefficients")
         }
@@ -53,7 +53,7 @@ extension OnnxPlanner {
         let transform = try op.text("post_transform", "NONE")
         switch transform {
         case "NONE": scores = .none
-        case "LOGISTIC": scores = .logistic
+        case "LOGISTIC": scores = .sigmoid
         case "SOFTMAX": scores = .softmax
         default: throw op.fail(.unsupported, "post_transform '\(transform.prefix(64))' is not supported")
         }
@@ -160,7 +160,7 @@ extension OnnxPlanner {
         var scores: OnnxScores = transform == "LOGISTIC" ? .logistic : transform == "SOFTMAX" ? .softmax : .none
         if isSingle {
             let isPositive = try op.floats("class_weights").allSatisfy { $0 >= 0 }
-            scores = isPositive ? .complement : transform == "LOGISTIC" ? .bothLogistic : .bothSigns
+            scores = transform == "LOGISTIC" ? .bothLogistic : isPositive ? .complement : .bothSigns
         } else if names.count == 2, !reader.weighsEveryOutput {
             // Which of the two the runtime then takes for the probability depends on the row.
             throw op.fail(.unsupported, "leaves that do not weigh both of two classes")

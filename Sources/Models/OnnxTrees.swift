@@ -40,12 +40,14 @@ struct OnnxTrees: Sendable {
 enum OnnxScores: Sendable {
     case none
     case logistic
+    /// The logistic function of linear models.
+    case sigmoid
     case softmax
     /// One sum for two classes, all weights positive: the sum is the probability of the second class.
     case complement
     /// One sum for two classes: its logistic function and that of its negative.
     case bothLogistic
-    /// One sum for two classes: the sum and its negative, the order depending on the winner.
+    /// One sum for two classes: the negative of the sum and the sum.
     case bothSigns
 
     func apply(_ from: [Int32], _ cells: UnsafeMutablePointer<Double>, _ to: Int) {
@@ -54,6 +56,8 @@ enum OnnxScores: Sendable {
         case .none:
             for index in from.indices { cells[to + index] = Double(score(index)) }
         case .logistic:
+            for index in from.indices { cells[to + index] = Double(OnnxArithmetic.logistic(score(index))) }
+        case .sigmoid:
             for index in from.indices { cells[to + index] = Double(OnnxArithmetic.sigmoid(score(index))) }
         case .softmax:
             OnnxStep.softmaxGroup(.float32, from[...], cells, to)
@@ -61,12 +65,11 @@ enum OnnxScores: Sendable {
             cells[to] = Double(1 - score(0))
             cells[to + 1] = Double(score(0))
         case .bothLogistic:
-            cells[to] = Double(OnnxArithmetic.sigmoid(-score(0)))
-            cells[to + 1] = Double(OnnxArithmetic.sigmoid(score(0)))
+            cells[to] = Double(OnnxArithmetic.logistic(-score(0)))
+            cells[to + 1] = Double(OnnxArithmetic.logistic(score(0)))
         case .bothSigns:
-            let sum = score(0)
-            cells[to] = Double(sum > 0 ? -sum : sum)
-            cells[to + 1] = Double(sum > 0 ? sum : -sum)
+            cells[to] = Double(-score(0))
+            cells[to + 1] = Double(score(0))
         }
     }
 }

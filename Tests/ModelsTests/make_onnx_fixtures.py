@@ -5,8 +5,9 @@
     VENV/bin/python Tests/ModelsTests/make_onnx_fixtures.py DATASETS [NAME...]
 
 DATASETS is the directory with german_credit.csv and telco_churn.csv.gz. Every fixture is NAME.onnx and NAME.json:
-`names` of the inputs, `labels` of the classes, and `rows` of `x` (numbers, texts, null = missing) and `y` (what ONNX
-Runtime gives on one thread for that row alone, written as shortest exact decimals; null = NaN; infinities as texts). `versions` says of what.
+`names` of the inputs, `labels` of the classes, and `rows` of `x` (numbers, texts, null = missing) and `y`: what ONNX
+Runtime gives on one thread for all rows at once (a row alone goes through another matrix kernel), written as shortest
+exact decimals; null = NaN, infinities are texts. `versions` says which libraries made it.
 """
 import json
 import pathlib
@@ -71,32 +72,36 @@ def number(value):
     return float(str(value)) if isinstance(value, numpy.float32) else float(value)
 
 
-def feed_row(runtime, row):
+def feed(runtime, rows):
     """Values in feature order, spread over the inputs; None is NaN or the empty text."""
-    feed, position = {}, 0
+    found, position = {}, 0
     for entry in runtime.get_inputs():
         width = entry.shape[1] if len(entry.shape) == 2 else 1
-        part = row[position:position + width]
+        part = [row[position:position + width] for row in rows]
         position += width
         if "string" in entry.type:
-            array = numpy.array([["" if v is None else v for v in part]], dtype=object)
+            array = numpy.array([["" if v is None else v for v in row] for row in part], dtype=object)
         else:
             kind = {"tensor(float)": numpy.float32, "tensor(double)": numpy.float64, "tensor(int64)": numpy.int64,
                     "tensor(bool)": bool, "tensor(int32)": numpy.int32}[entry.type]
-            array = numpy.array([[numpy.nan if v is None else v for v in part]]).astype(kind)
-        feed[entry.name] = array if len(entry.shape) == 2 else array[0]
-    assert position == len(row)
-    return feed
+            array = numpy.array([[numpy.nan if v is None else v for v in row] for row in part])
+            array = array.astype(float).astype(kind) if kind is not numpy.int64 else array.astype(kind)
+        found[entry.name] = array if len(entry.shape) == 2 else array[:, 0]
+    assert all(position == len(row) for row in rows)
+    return found
 
 
-def answer(runtime, row):
-    values, labels = [], None
-    for entry, out in zip(runtime.get_outputs(), runtime.run(None, feed_row(runtime, row))):
+def answers(runtime, rows):
+    """Values per row, and the labels of a ZipMap."""
+    values, labels = [[] for _ in rows], None
+    for entry, out in zip(runtime.get_outputs(), runtime.run(None, feed(runtime, rows))):
         if "seq" in entry.type:
             labels = [str(k) for k in out[0]]
-            values += [numpy.float32(v) for v in out[0].values()]
+            for row, found in zip(values, out):
+                row += [numpy.float32(v) for v in found.values()]
         elif "float" in entry.type or "double" in entry.type or len(runtime.get_outputs()) == 1:
-            values += list(out.reshape(-1))
+            for row, found in zip(values, out):
+                row += list(numpy.atleast_1d(found))
     return values, labels
 
 
@@ -109,11 +114,9 @@ def write(name, model, rows, labels=None, drop=()):
         width = entry.shape[1] if len(entry.shape) == 2 else 1
         prefix = "f" if len(inputs) == 1 else entry.name + "_"
         names += [entry.name] if width == 1 else [prefix + str(i) for i in range(width)]
-    golden = []
-    for row in rows:
-        values, found = answer(runtime, row)
-        labels = found or labels
-        golden.append({"x": row, "y": [number(v) for v in values]})
+    values, found = answers(runtime, rows)
+    labels = found or labels
+    golden = [{"x": row, "y": [number(v) for v in y]} for row, y in zip(rows, values)]
     (OUT / f"{name}.onnx").write_bytes(model.SerializeToString())
     text = json.dumps(
         {"versions": VERSIONS, "operators": sorted({n.op_type for n in model.graph.node}), "names": names,
@@ -206,7 +209,9 @@ def numeric(name, data, pipeline, target, holes=False, count=40, kind=FloatTenso
     frame = data.holes if holes else data.x
     pipeline.fit(frame.to_numpy(), target)
     model = convert(pipeline, [("X", kind([None, frame.shape[1]]))], **options)
-    labels = [str(c) for c in pipeline.classes_] if hasattr(pipeline, "classes_") else None
+    # In doubles no operator of the graph names the classes.
+    named = hasattr(pipeline, "classes_") and kind is not DoubleTensorType
+    labels = [str(c) for c in pipeline.classes_] if named else None
     write(name, model, plain_rows(frame, count, model, holes), labels)
 
 
@@ -386,7 +391,8 @@ def hand(data):
     for name, weights, transform, bases in (
             ("signs", [1.0, -2.0, .3, -.4], "NONE", {}), ("logistic", [1.0, -2.0, .3, -.4], "LOGISTIC", {}),
             ("positive", [.1, .2, .5, .4], "LOGISTIC", {"base_values": [.25]}),
-            ("soft", [1.0, -2.0, .3, -.4], "SOFTMAX", {})):
+            ("soft", [1.0, -2.0, .3, -.4], "SOFTMAX", {}),
+            ("soft_positive", [.1, .2, .5, .4], "SOFTMAX", {})):
         classifier = ml(
             "TreeEnsembleClassifier", ["X"], ["L", "P"], classlabels_strings=["no", "yes"], post_transform=transform,
             **bases, **stumps(modes[:2], [1.5, -1.0], [0, 1]), class_treeids=[0, 0, 1, 1], class_nodeids=[1, 2, 1, 2],
@@ -436,14 +442,17 @@ def hand_tensors(data):
     n = helper.make_node
     nodes = [
         n("Gemm", ["x", "w", "b"], ["g"], transB=1), n("Sigmoid", ["g"], ["s"]), n("Softmax", ["g"], ["soft"], axis=-1),
-        n("MatMul", ["s", "m"], ["mm"]), n("Transpose", ["mm"], ["t"], perm=[1, 0]), n("Squeeze", ["t"], ["q"]),
-        n("Unsqueeze", ["q", "zero"], ["u"]), n("Split", ["soft", "parts"], ["p1", "p2"], axis=1),
+        n("Transpose", ["turned"], ["m"], perm=[1, 0]), n("MatMul", ["s", "m"], ["mm"]),
+        n("Unsqueeze", ["mm", "one"], ["q"]), n("Squeeze", ["q", "one"], ["u"]),
+        n("Split", ["soft", "parts"], ["p1", "p2"], axis=1),
         n("ReduceSum", ["p2", "one"], ["rs"], keepdims=1), n("ReduceMean", ["x"], ["mean"], axes=[1], keepdims=1),
         n("ReduceMax", ["x"], ["rmax"], axes=[1], keepdims=1), n("ReduceL2", ["x"], ["l2"], axes=[1], keepdims=1),
         n("ArgMax", ["x"], ["best"], axis=1, keepdims=1), n("Cast", ["best"], ["bestf"], to=FLOAT),
         n("Greater", ["x", "zerof"], ["pos"]), n("Not", ["pos"], ["neg"]), n("And", ["pos", "pos"], ["pp"]),
-        n("Or", ["neg", "pp"], ["any"]), n("Where", ["pos", "x", "zerof"], ["relu"]), n("Cast", ["any"], ["anyf"], to=FLOAT),
-        n("Slice", ["x", "one", "three", "one"], ["sl"]), n("Max", ["x", "zerof"], ["mx"]), n("Sum", ["x", "x", "mx"], ["sum"]),
+        n("Or", ["neg", "pp"], ["any"]), n("Where", ["pos", "x", "zerof"], ["relu"]),
+        n("Cast", ["any"], ["anyf"], to=FLOAT),
+        n("Slice", ["x", "one", "three", "one"], ["sl"]), n("Max", ["x", "zerof"], ["mx"]),
+        n("Sum", ["x", "x", "mx"], ["sum"]),
         n("Sqrt", ["mx"], ["root"]), n("Tanh", ["x"], ["tanh"]), n("Floor", ["x"], ["floor"]), n("Abs", ["x"], ["abs"]),
         n("Exp", ["tanh"], ["exp"]), n("Div", ["x", "half"], ["div"]), n("Pow", ["abs", "half"], ["pow"]),
         n("Constant", [], ["c"], value=numpy_helper.from_array(numpy.array([[2.5]], dtype=numpy.float32))),
@@ -455,7 +464,7 @@ def hand_tensors(data):
     random = numpy.random.default_rng(9)
     model = graph(nodes, {"x": (FLOAT, 4)}, {"Y": (FLOAT, 62)}, {
         "w": random.normal(size=(3, 4)).astype(numpy.float32), "b": random.normal(size=3).astype(numpy.float32),
-        "m": random.normal(size=(3, 2)).astype(numpy.float32), "zero": numpy.array([0]), "one": numpy.array([1]),
+        "turned": random.normal(size=(2, 3)).astype(numpy.float32), "one": numpy.array([1]),
         "three": numpy.array([3]), "parts": numpy.array([1, 2]), "zerof": numpy.array([0], dtype=numpy.float32),
         "half": numpy.array([.5], dtype=numpy.float32), "first": numpy.array([3, 0])}, opset=17)
     rows = [[number(v) for v in random.normal(size=4).astype(numpy.float32) * 3] for _ in range(20)]
