@@ -125,10 +125,9 @@ extension OnnxPlanner {
     private mutating func compareTexts(
         _ left: OnnxValue, _ right: OnnxValue, _ op: OnnxOperator
     ) throws(ModelError) {
-        let names = Dictionary(uniqueKeysWithValues: texts.map { ($1, $0) })
         for (one, other) in [(left, right), (right, left)] {
             if let numbers = constant(other) {
-                try look(for: numbers.compactMap { names[Int($0)] }, in: one, at: op.location)
+                try look(for: numbers.map { textNames[Int($0)] }, in: one, at: op.location)
                 return
             }
         }

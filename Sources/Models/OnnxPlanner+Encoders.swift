@@ -135,8 +135,7 @@ extension OnnxPlanner {
             if key.isNaN { nan = result } else { table[key] = result }
         }
         if keyType == .string {
-            let names = Dictionary(uniqueKeysWithValues: texts.map { ($1, $0) })
-            try look(for: keys.compactMap { names[Int($0)] }, in: value, at: op.location)
+            try look(for: keys.map { textNames[Int($0)] }, in: value, at: op.location)
         }
         let result = try makeValue(type, value.dims, at: op.location)
         add(

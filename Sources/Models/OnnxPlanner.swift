@@ -23,7 +23,9 @@ struct OnnxPlanner {
     var featureNames: [String] = []
     private var elements = 0
     /// Numbers of texts.
-    private(set) var texts: [String: Int] = [:]
+    private var texts: [String: Int] = [:]
+    /// Texts by number.
+    private(set) var textNames: [String] = []
     /// The feature a cell of text comes from.
     var origins: [Int32: Int] = [:]
     /// Per feature: the texts that encoders look for, in order; nil for numeric features.
@@ -130,8 +132,9 @@ struct OnnxPlanner {
     /// The number of a text, equal texts sharing one.
     mutating func textNumber(_ text: String) -> Int {
         if let number = texts[text] { return number }
-        texts[text] = texts.count
-        return texts.count - 1
+        texts[text] = textNames.count
+        textNames.append(text)
+        return textNames.count - 1
     }
 
     /// Makes `keys` categories of the features that cells of text come from.

@@ -139,7 +139,7 @@ struct OnnxTreeReader {
             guard !visited[index] else { throw ModelError(.nodeReachedTwice, "node \(index)", at: location) }
             visited[index] = true
             if modes[index] == "LEAF" {
-                let count = appendLeaf(index, to: &forest)
+                let count = try appendLeaf(index, to: &forest, location)
                 isComplete = isComplete && count == forest.outputCount
                 return .leaf(id: UInt32(index), cover: 0)
             }
@@ -152,7 +152,10 @@ struct OnnxTreeReader {
     }
 
     /// Appends the values of a leaf: sums of its weights, as the runtime adds them. Returns how many outputs it weighs.
-    private func appendLeaf(_ node: Int, to forest: inout Forest) -> Int {
+    private func appendLeaf(_ node: Int, to forest: inout Forest, _ location: String) throws(ModelError) -> Int {
+        guard forest.leafValues.count + forest.leafWidth <= limits.leafValuesMax else {
+            throw ModelError(.limitExceeded, "more than \(limits.leafValuesMax) leaf values", at: location)
+        }
         var values = [Float](repeating: 0, count: forest.leafWidth)
         var outputs = Set<Int64>()
         var index = Int(firstWeight[node])
