@@ -12,9 +12,11 @@ struct ReplayRequest: Sendable {
     var features: [(view: String, feature: String, value: JSONTree)] = []
     /// Cells in which a rule may have failed to be told; nil to tell none.
     var nearMissCells: Int64?
+    /// Whether what moved the models' scores is told.
+    var explains = false
 
-    /// Reads `{"inputs": {...}, "features": {"view": {"feature": value}}, "near_misses": 1}`; an empty body changes
-    /// nothing.
+    /// Reads `{"inputs": {...}, "features": {"view": {"feature": value}}, "near_misses": 1, "explain": true}`; an empty
+    /// body changes nothing.
     init(_ body: UnsafeRawBufferPointer) throws(Problem) {
         guard !body.isEmpty else { return }
         let tree: JSONTree
@@ -34,6 +36,7 @@ struct ReplayRequest: Sendable {
             for feature in values { features.append((view.key, feature.key, feature.value)) }
         }
         nearMissCells = reader.integer("near_misses", in: 1...Int64(DecisionLimits.nearMissCellsMax))
+        explains = reader.bool("explain")
         reader.finish()
         guard problems.isEmpty else { throw Problem.invalid(problems.problems) }
     }
@@ -45,6 +48,8 @@ struct Replayed: Sendable {
     let recorded: JSONTree
     /// With the rules that nearly matched as a further member, `near_misses`, where they were asked for.
     let replayed: JSONTree
+    /// What moved the scores, where it was asked for: of every model that answered.
+    let explanations: [(served: ServedModel, explanation: ModelExplanation)]
 }
 
 /// Evaluates stored records again, under the versions that they name.
@@ -59,6 +64,8 @@ final class Replayer: Sendable {
     private struct Compiled: Sendable {
         let decision: CompiledDecision
         let models: [String: ModelState]
+        /// The models that load, with their inputs and reasons.
+        let served: [String: ServedModel]
     }
 
     private let history: DefinitionHistory
@@ -105,7 +112,12 @@ final class Replayer: Sendable {
             DecisionEncoding.nearMisses(rules, to: &writer)
             replayed = replayed.setting(["near_misses"], try Self.tree(writer.finish()))
         }
-        return Replayed(isIdentical: fresh == record.resultBytes, recorded: tree, replayed: replayed)
+        let explained = request.explains ? scratch.scoredRows : []
+        return Replayed(
+            isIdentical: fresh == record.resultBytes, recorded: tree, replayed: replayed,
+            explanations: explained.compactMap { row in
+                compiled.served[row.model.name].map { ($0, ModelExplanation($0, row: row.numbers)) }
+            })
     }
 
     /// What was written, to be masked for its reader.
@@ -183,7 +195,8 @@ final class Replayer: Sendable {
         else { throw Problem(410, "version_unknown", "This machine does not know the decision's version any more.") }
         var states: [String: ModelState] = [:]
         var interfaces: [String: ModelInterface] = [:]
-        for name in spec.modelNames { load(name, record.models[name], &states, &interfaces) }
+        var served: [String: ServedModel] = [:]
+        for name in spec.modelNames { load(name, record.models[name], &states, &interfaces, &served) }
         let problems = ProblemList()
         let decision = DecisionCompiler.compile(
             name: record.decision, version: record.version, spec: spec, at: "", problems,
@@ -193,7 +206,7 @@ final class Replayer: Sendable {
                 410, "version_unknown", "A version that the record names is not known any more.",
                 errors: problems.problems)
         }
-        let compiled = Compiled(decision: decision, models: states)
+        let compiled = Compiled(decision: decision, models: states, served: served)
         cache.withLock { cache in
             if cache.count >= Self.cacheMax { cache.removeAll() }
             cache[key] = compiled
@@ -216,7 +229,7 @@ final class Replayer: Sendable {
 
     private func load(
         _ name: String, _ version: Int?, _ states: inout [String: ModelState],
-        _ interfaces: inout [String: ModelInterface]
+        _ interfaces: inout [String: ModelInterface], _ found: inout [String: ServedModel]
     ) {
         let key = DefinitionKey(kind: .model, name: name)
         let entry = version.flatMap { history.entry(key, version: $0) } ?? history.entries(key).last
@@ -226,7 +239,9 @@ final class Replayer: Sendable {
         case .loaded(let model):
             guard let served = definition.served(name: name, version: number, model, ProblemList()) else { return }
             interfaces[name] = served.interface
-            states[name] = .ready(served.loaded)
+            // Rows are few here and may have to be explained.
+            states[name] = .ready(served.loaded(keepsRows: true))
+            found[name] = served
         case .missing:
             interfaces[name] = ModelInterface(version: number, features: nil, categories: [:])
             states[name] = .missing(version: number)

@@ -261,7 +261,7 @@ struct SnapshotCompiler {
             // Golden rows are compared when the version comes, not at every start.
             if pointers[definition.key] != nil { _ = parsed.compareGolden(found, problems) }
             modelInterfaces[name] = found.interface
-            models[name] = .ready(found.loaded)
+            models[name] = .ready(found.loaded(keepsRows: found.hasReference))
             served[name] = found
         case .missing:
             if !isLenient {

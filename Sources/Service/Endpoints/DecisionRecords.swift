@@ -300,6 +300,20 @@ extension ServiceHandler {
                 writer.key("near_misses")
                 (fresh.value["near_misses"] ?? .null).write(to: &writer)
             }
+            if replay.explains {
+                writer.key("explanations")
+                writer.beginArray()
+                for item in replayed.explanations {
+                    writer.beginObject()
+                    writer.key("model")
+                    writer.string(item.served.name)
+                    writer.key("version")
+                    writer.integer(item.served.version)
+                    item.explanation.write(item.served, isMasked: !fresh.maskedFields.isEmpty, &writer)
+                    writer.endObject()
+                }
+                writer.endArray()
+            }
             writer.endObject()
             return (Response.json(200, writer.bytes), recorded.maskedFields)
         } answer: { response, masked in

@@ -193,8 +193,8 @@ extension ServedModel {
     }
 
     /// As decisions run it.
-    var loaded: LoadedModel {
-        LoadedModel(name: name, version: version, model: model, outputIndex: outputIndex, keepsRows: hasReference)
+    func loaded(keepsRows: Bool) -> LoadedModel {
+        LoadedModel(name: name, version: version, model: model, outputIndex: outputIndex, keepsRows: keepsRows)
     }
 }
 

@@ -45,13 +45,23 @@ struct ModelExplanation: Sendable {
         reasons = moved.map { codes.strongest($0, adverse: plan.adverse, limit: reasonsMax ?? plan.limit) } ?? []
     }
 
+    /// Explains one row that was scored elsewhere: scores it again, to the same bits.
+    init(_ served: ServedModel, row: [Double]) {
+        var prediction = served.model.makePrediction()
+        served.model.predict(row, into: &prediction)
+        self.init(served, row: row, margins: prediction.margin, values: prediction.values, reasonsMax: nil)
+    }
+
     /// Whether contributions and margin are apart by more than rounding: a fault of this service, which is counted and told.
     func isUnsound(_ model: Model) -> Bool {
         residual.map { !($0 <= model.additivityTolerance) && margin.isFinite } ?? false
     }
 
     /// Writes `reasons` and `explanation`.
-    func write(_ served: ServedModel, _ writer: inout JSONWriter) {
+    ///
+    /// - Parameter isMasked: the caller may not see all that the row was made from: reasons only.
+    func write(_ served: ServedModel, isMasked: Bool = false, _ writer: inout JSONWriter) {
+        let contributions = isMasked ? nil : contributions
         writer.key("reasons")
         writer.beginArray()
         for reason in reasons { Self.write(reason, served, &writer) }
@@ -78,14 +88,14 @@ struct ModelExplanation: Sendable {
         writer.key("bias")
         writer.number(contributions == nil ? nil : bias)
         writer.key("margin")
-        writer.number(margin)
+        writer.number(isMasked ? nil : margin)
         writer.key("residual")
         writer.number(contributions.map { margin - ($0.reduce(0, +) + bias) })
         writer.key("additive")
-        if residual == nil { writer.null() } else { writer.bool(!isUnsound(served.model)) }
+        if contributions == nil { writer.null() } else { writer.bool(!isUnsound(served.model)) }
         writer.key("unavailable")
         if contributions == nil {
-            writer.string("the model, or its file, does not tell contributions")
+            writer.string(isMasked ? "masked" : "not_told_by_the_model")
         } else {
             writer.null()
         }
