@@ -209,7 +209,7 @@ final class HandledConnection<Handler: HTTPHandler>: Connection, @unchecked Send
     }
 
     override func allowedMethods() -> MethodSet? { handler.allowedMethods(head) }
-    override func renderProblem(_ refusal: Refusal) -> Response { handler.problem(refusal) }
+    override func renderProblem(_ refusal: Refusal) -> Response { handler.problem(refusal, for: route) }
     override func forgetRoute() { route = nil }
 
     override func noteAnswered(status: UInt16, bytes: Int) {

@@ -63,6 +63,10 @@ public protocol HTTPHandler: Sendable {
     /// Renders a refusal by the server: the one place for its wording and shape.
     func problem(_ refusal: Refusal) -> Response
 
+    /// The same for a request that was accepted with `route`, whose protocol may have a shape of its own; nil when the
+    /// request was refused before it was routed.
+    func problem(_ refusal: Refusal, for route: Route?) -> Response
+
     /// Called on the loop thread when an answer is handed to the library: the place for one log line and one count a
     /// request. `route` is nil when the request was refused before it was routed.
     func answered(_ head: RequestHead, _ route: Route?, status: UInt16, bodyBytesIn: Int, bodyBytesOut: Int)
@@ -82,6 +86,9 @@ extension HTTPHandler {
 
     /// ``Refusal/problem``.
     public func problem(_ refusal: Refusal) -> Response { refusal.problem }
+
+    /// The same, whatever was asked.
+    public func problem(_ refusal: Refusal, for route: Route?) -> Response { problem(refusal) }
 
     /// Nothing beyond the count.
     public func libraryMessage(_ line: String) {}

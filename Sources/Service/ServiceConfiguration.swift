@@ -108,6 +108,17 @@ enum ServiceLimits {
     static let eventsPerSlice = 512
     /// Bodies up to this size are handled on the event loop; larger ones on the bulk pool.
     static let inlineBodyBytesMax = 32 << 10
+    /// Bodies of rows to score up to this size are read on the event loop, and this many rows are scored there; larger
+    /// requests go to the bulk pool.
+    static let scoreInlineBodyBytesMax = 16 << 10
+    static let scoreInlineRowsMax = 16
+    /// Rows, and cells, of one request to score.
+    static let scoreRowsMax = 100_000
+    static let scoreCellsMax = 4_000_000
+    /// Rows that the bulk pool scores between two looks at whether anybody still waits.
+    static let scoreRowsPerSlice = 256
+    /// Bytes of a name in a request to score that a refusal repeats.
+    static let scoreNameBytesToldMax = 128
     /// Requests waiting for the bulk pool or a query worker.
     static let queuedJobsMax = 1_024
     /// Sources with a label of their own in `/metrics`; the others are counted together.

@@ -96,7 +96,8 @@ extension ServiceHandler {
         return slices
     }
 
-    private static func inflate(_ body: [UInt8], _ limit: Int) throws(Problem) -> [UInt8] {
+    /// The plain bytes of a gzip body, at most `limit` of them.
+    static func inflate(_ body: [UInt8], _ limit: Int) throws(Problem) -> [UInt8] {
         let limits = InflateLimits(bytesMax: limit, ratioMax: 200, freeBytes: 1 << 20)
         let result = body.withUnsafeBytes { bytes -> Result<[UInt8], InflateError> in
             do throws(InflateError) {

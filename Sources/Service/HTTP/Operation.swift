@@ -19,6 +19,10 @@ enum Operation: String, Sendable, CaseIterable {
     case listModels, getModel, getModelVersion, getModelCard, getModelDrift
     case postModelVersion, promoteModel, rollbackModel, scoreModel
     case getUsage
+    case getInferenceServer, getInferenceLiveness, getInferenceReadiness, listInferenceModels
+    case getInferenceModel, getInferenceModelVersion, getInferenceModelReadiness, getInferenceModelVersionReadiness
+    case inferModel, inferModelVersion
+    case postInvocations, postModelInvocations, getScoringPing, getScoringHealth, getScoringVersion
 
     /// Method and path template, as in `openapi.yaml`.
     var route: (method: Method, path: String) {
@@ -78,8 +82,26 @@ enum Operation: String, Sendable, CaseIterable {
         case .getModelDrift: (.get, "/v1/models/{name}/drift")
         case .scoreModel: (.post, "/v1/models/{name}/score")
         case .getUsage: (.get, "/v1/usage")
+        case .getInferenceServer: (.get, "/v2")
+        case .getInferenceLiveness: (.get, "/v2/health/live")
+        case .getInferenceReadiness: (.get, "/v2/health/ready")
+        case .listInferenceModels: (.post, "/v2/repository/index")
+        case .getInferenceModel: (.get, "/v2/models/{model}")
+        case .getInferenceModelVersion: (.get, "/v2/models/{model}/versions/{version}")
+        case .getInferenceModelReadiness: (.get, "/v2/models/{model}/ready")
+        case .getInferenceModelVersionReadiness: (.get, "/v2/models/{model}/versions/{version}/ready")
+        case .inferModel: (.post, "/v2/models/{model}/infer")
+        case .inferModelVersion: (.post, "/v2/models/{model}/versions/{version}/infer")
+        case .postInvocations: (.post, "/invocations")
+        case .postModelInvocations: (.post, "/v1/models/{name}/invocations")
+        case .getScoringPing: (.get, "/ping")
+        case .getScoringHealth: (.get, "/health")
+        case .getScoringVersion: (.get, "/version")
         }
     }
+
+    /// Other paths that lead here: the text and the schema of the Open Inference Protocol do not agree on its root.
+    var aliases: [String] { self == .getInferenceServer ? ["/v2/"] : [] }
 
     /// The action that a policy must permit; nil for the public operations.
     var action: String? {
@@ -117,6 +139,11 @@ enum Operation: String, Sendable, CaseIterable {
         case .promoteModel, .rollbackModel: "models.promote"
         case .scoreModel: "models.score"
         case .getUsage: "usage.read"
+        case .getInferenceServer, .getInferenceLiveness, .getInferenceReadiness, .listInferenceModels,
+            .getInferenceModel, .getInferenceModelVersion, .getInferenceModelReadiness,
+            .getInferenceModelVersionReadiness, .getScoringPing, .getScoringHealth, .getScoringVersion:
+            "models.read"
+        case .inferModel, .inferModelVersion, .postInvocations, .postModelInvocations: "models.score"
         }
     }
 
@@ -134,7 +161,10 @@ enum Operation: String, Sendable, CaseIterable {
         case .applyDefinitions, .retireDefinition, .listDefinitions, .getDefinition, .listDefinitionVersions:
             "definition"
         case .putArtifact, .listModels, .getModel, .getModelVersion, .getModelCard, .getModelDrift, .postModelVersion,
-            .promoteModel, .rollbackModel, .scoreModel:
+            .promoteModel, .rollbackModel, .scoreModel, .getInferenceServer, .getInferenceLiveness,
+            .getInferenceReadiness, .listInferenceModels, .getInferenceModel, .getInferenceModelVersion,
+            .getInferenceModelReadiness, .getInferenceModelVersionReadiness, .inferModel, .inferModelVersion,
+            .postInvocations, .postModelInvocations, .getScoringPing, .getScoringHealth, .getScoringVersion:
             "model"
         case .createKey, .listKeys, .revokeKey: "key"
         case .listAccessLog, .evaluateAccess, .evaluateAccessBatch: "access"
@@ -161,6 +191,10 @@ enum Operation: String, Sendable, CaseIterable {
             .rollbackModel, .scoreModel:
             "name"
         case .putArtifact: "sha256"
+        case .getInferenceModel, .getInferenceModelVersion, .getInferenceModelReadiness,
+            .getInferenceModelVersionReadiness, .inferModel, .inferModelVersion:
+            "model"
+        case .postModelInvocations: "name"
         default: nil
         }
     }
@@ -186,6 +220,8 @@ enum Operation: String, Sendable, CaseIterable {
         case .listJobs: ["state"]
         case .getModelCard: ["version", "format"]
         case .getModelDrift: ["version", "from", "to", "hours"]
+        case .postInvocations: ["model", "version"]
+        case .postModelInvocations: ["version"]
         default: []
         }
     }
@@ -196,6 +232,8 @@ enum Operation: String, Sendable, CaseIterable {
         case .postEvents, .postHistoricalFeatures: nil
         // AuthZEN answers 400, not 415, so it checks by itself.
         case .evaluateAccess, .evaluateAccessBatch: nil
+        // MLflow is particular about the parameters, too.
+        case .postInvocations, .postModelInvocations: nil
         case .applyDefinitions: ["application/json", "application/yaml", "application/x-yaml"]
         case .putArtifact: ["application/octet-stream"]
         case .postModelVersion: ["application/json", "multipart/form-data"]
@@ -206,6 +244,18 @@ enum Operation: String, Sendable, CaseIterable {
     /// Whether the AuthZEN error shape (a plain message, 400 for every unreadable request) applies.
     var speaksAuthzen: Bool {
         self == .evaluateAccess || self == .evaluateAccessBatch
+    }
+
+    /// How a refusal is told.
+    var errorShape: ErrorShape {
+        switch self {
+        case .getInferenceServer, .getInferenceLiveness, .getInferenceReadiness, .listInferenceModels,
+            .getInferenceModel, .getInferenceModelVersion, .getInferenceModelReadiness,
+            .getInferenceModelVersionReadiness, .inferModel, .inferModelVersion:
+            .inference
+        case .postInvocations, .postModelInvocations, .getScoringPing, .getScoringHealth, .getScoringVersion: .mlflow
+        default: .problem
+        }
     }
 
     /// Whether the action may be permitted by what a DecisionRecord or a job says of itself.
@@ -236,6 +286,7 @@ final class OperationPlan: Sendable {
     let resourceIndex: Int?
     let queryParameters: Set<String>?
     let mediaTypes: [StaticString]?
+    let errorShape: ErrorShape
     /// Names of the path's parameters, in order.
     let parameterNames: [String]
     /// Counts the operation's requests.
@@ -247,6 +298,7 @@ final class OperationPlan: Sendable {
         resourceType = operation.resourceType
         queryParameters = operation.queryParameters
         mediaTypes = operation.mediaTypes
+        errorShape = operation.errorShape
         let (route, names) = (operation.route, operation.parameterNames)
         parameterNames = names
         resourceIndex = operation.resourceParameter.flatMap { names.firstIndex(of: $0) }

@@ -52,10 +52,15 @@ struct Problem: Error, Sendable {
             writer.endArray()
         }
         writer.endObject()
+        return Response(status: UInt16(status), contentType: .problemJSON, headers: headers, body: writer.bytes)
+    }
+
+    /// Header fields that go with it, whatever the shape of the body.
+    var headers: [ResponseHeader] {
         var headers: [ResponseHeader] = []
         if let retryAfterSeconds { headers.append(ResponseHeader("Retry-After", "\(retryAfterSeconds)")) }
         if status == 401 { headers.append(ResponseHeader("WWW-Authenticate", "Bearer realm=\"decisiond\"")) }
-        return Response(status: UInt16(status), contentType: .problemJSON, headers: headers, body: writer.bytes)
+        return headers
     }
 
     private static func title(_ status: Int) -> String {

@@ -52,13 +52,16 @@ final class ServiceHandler: HTTPHandler {
     private let routes: RouteTable<OperationPlan>
     private let ingestWorkspaces = Pool<IngestWorkspace> { IngestWorkspace() }
     private let decideWorkspaces = Pool<DecideWorkspace> { DecideWorkspace() }
+    /// For small bodies of rows to score; larger ones have a parser each, whose memory goes with it.
+    let scoringParsers = Pool<JSONParser> { JSONParser() }
 
     init(service: ServiceCore) {
         self.service = service
         var routes = RouteTable<OperationPlan>()
         for operation in Operation.allCases {
             let route = operation.route
-            routes.add(route.method, route.path, OperationPlan(operation, metrics: service.metrics))
+            let plan = OperationPlan(operation, metrics: service.metrics)
+            for path in [route.path] + operation.aliases { routes.add(route.method, path, plan) }
         }
         self.routes = routes
     }
@@ -73,7 +76,7 @@ final class ServiceHandler: HTTPHandler {
         case .methodNotAllowed(let methods): return .methodNotAllowed(methods)
         }
         let traceID = head.known(.traceparent).flatMap { TraceContext(header: $0) }?.traceID
-        if let problem = Self.shapeProblem(head, plan) { return .refuse(problem.response) }
+        if let problem = Self.shapeProblem(head, plan) { return .refuse(plan.errorShape.response(problem)) }
         guard let action = plan.action else {
             return .accept(
                 RequestRoute(
@@ -81,7 +84,7 @@ final class ServiceHandler: HTTPHandler {
                     snapshot: service.state.snapshot, traceID: traceID), .standard)
         }
         switch authenticate(head) {
-        case .failure(let problem): return .refuse(problem.response)
+        case .failure(let problem): return .refuse(plan.errorShape.response(problem))
         case .success(let subject):
             var route = RequestRoute(
                 plan: plan, parameters: parameters, subject: subject, snapshot: service.state.snapshot,
@@ -93,16 +96,21 @@ final class ServiceHandler: HTTPHandler {
                     return .refuse(error.response)
                 }
             }
-            let resource = AccessResource(
-                type: plan.resourceType, id: plan.resourceIndex.map { parameters[$0] } ?? "*")
+            let resource = AccessResource(type: plan.resourceType, id: resourceName(head, route))
             guard plan.operation.isAboutOneRecord || plan.operation.namesResourcesInBody else {
-                if let problem = authorize(route, action, resource) { return .refuse(problem.response) }
+                if let problem = authorize(route, action, resource) { return .refuse(route.response(problem)) }
                 return .accept(route, bodyPolicy(plan.operation))
             }
             var waiting = route
             waiting.pendingRefusal = refusal(route, action, resource)
             return .accept(waiting, bodyPolicy(plan.operation))
         }
+    }
+
+    /// What the action is on: what the path names, or the model that `/invocations` is about; else everything.
+    private func resourceName(_ head: RequestHead, _ route: RequestRoute) -> String {
+        if let index = route.plan.resourceIndex { return route.parameters[index] }
+        return route.operation == .postInvocations ? Self.invokedModel(head, route.snapshot) ?? "*" : "*"
     }
 
     /// What is wrong with a request before anybody asks who sent it: its query and its media type.
@@ -156,6 +164,8 @@ final class ServiceHandler: HTTPHandler {
             return BodyPolicy(bytesMax: configuration.artifactBytesMax, inflates: false)
         case .scoreModel: return BodyPolicy(bytesMax: configuration.scoreBodyBytesMax)
         case .applyDefinitions: return BodyPolicy(bytesMax: YAMLReader.bytesMax)
+        case .inferModel, .inferModelVersion, .postInvocations, .postModelInvocations:
+            return BodyPolicy(bytesMax: configuration.scoreBodyBytesMax, inflates: false)
         default: return BodyPolicy(bytesMax: configuration.bodyBytesMax)
         }
     }
@@ -212,6 +222,10 @@ final class ServiceHandler: HTTPHandler {
 
     func allowedMethods(_ head: RequestHead) -> MethodSet? { routes.methods(head) }
 
+    func problem(_ refusal: Refusal, for route: RequestRoute?) -> Response {
+        (route?.plan.errorShape ?? .problem).response(refusal)
+    }
+
     func libraryMessage(_ line: String) {
         service.log.write(.debug, "libmicrohttpd message", at: service.clock.now(), ["line": .text(line)])
     }
@@ -241,7 +255,7 @@ final class ServiceHandler: HTTPHandler {
         do {
             try dispatch(request, route, responder)
         } catch {
-            var response = error.response
+            var response = route.response(error)
             if route.operation.speaksAuthzen, let id = request.head.known(.requestID), !id.isEmpty {
                 response.headers.append(ResponseHeader("X-Request-ID", id))
             }
@@ -283,6 +297,14 @@ final class ServiceHandler: HTTPHandler {
             try models(request, route, responder)
         case .getModelDrift: try getModelDrift(request, route, responder)
         case .scoreModel: try scoreModel(request, route, responder)
+        case .getInferenceServer, .getInferenceLiveness, .getInferenceReadiness, .listInferenceModels:
+            responder.respond(try inferenceServer(request, route))
+        case .getInferenceModel, .getInferenceModelVersion, .getInferenceModelReadiness,
+            .getInferenceModelVersionReadiness:
+            try inferenceModel(route, responder)
+        case .inferModel, .inferModelVersion: try infer(request, route, responder)
+        case .postInvocations, .postModelInvocations: try invoke(request, route, responder)
+        case .getScoringPing, .getScoringHealth, .getScoringVersion: responder.respond(scoringServer(route))
         }
     }
 }

@@ -92,7 +92,7 @@ extension ServiceHandler {
                 "The record was not durable within the deadline; the outcome is unknown. Retry with the same Idempotency-Key.",
                 retryAfter: 1)
             : Problem(503, "deadline_exceeded", "The answer was not ready in time.", retryAfter: 1)
-        responder.respond(problem.response)
+        responder.respond(route.response(problem))
     }
 
     private static let notShippedInTime = Problem(

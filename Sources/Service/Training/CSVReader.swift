@@ -58,6 +58,18 @@ struct CSVReader {
     private var isFieldQuoted = false
     private var line = 1
     private var wasReturn = false
+    private let columnsMax: Int
+    private let recordBytesMax: Int
+
+    /// - Parameters:
+    ///   - columnsMax: most fields of a record.
+    ///   - recordBytesMax: most bytes of a record's fields together.
+    init(
+        columnsMax: Int = ServiceLimits.trainingColumnsMax, recordBytesMax: Int = ServiceLimits.trainingRowBytesMax
+    ) {
+        self.columnsMax = columnsMax
+        self.recordBytesMax = recordBytesMax
+    }
 
     /// Reads a piece and hands on each record that ends in it.
     mutating func append<E: Error>(
@@ -87,7 +99,7 @@ struct CSVReader {
             }
         }
         try takeContent(byte)
-        if record.bytes.count > ServiceLimits.trainingRowBytesMax {
+        if record.bytes.count > recordBytesMax {
             throw CSVError(code: "row_too_long", line: record.line)
         }
     }
@@ -134,7 +146,7 @@ struct CSVReader {
         record.endField(isQuoted: isFieldQuoted)
         isFieldQuoted = false
         stage = .fieldStart
-        if record.count > ServiceLimits.trainingColumnsMax {
+        if record.count > columnsMax {
             throw CSVError(code: "too_many_columns", line: record.line)
         }
     }
