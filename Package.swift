@@ -88,7 +88,8 @@ let tests: [Target] = [
     .testTarget(
         name: "ServiceTests",
         dependencies: [
-            "Service", "Contracts", "Decisions", "FEEL", "Features", "HTTP", "JSON", "Journal", "Measures", "Telemetry",
+            "Service", "Contracts", "Decisions", "FEEL", "Features", "HTTP", "JSON", "Journal", "Measures", "Models",
+            "Telemetry",
         ]),
     .testTarget(
         name: "ShipSimulationTests", dependencies: ["Service", "Journal", "JournalSimulation", "Postgres"]),

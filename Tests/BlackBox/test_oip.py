@@ -327,12 +327,19 @@ def test_decisions_go_on_beside_many_rows(models):
 @pytest.fixture(scope="module")
 def client(models):
     made = triton.InferenceServerClient(f"127.0.0.1:{models.port}")
-    yield made, {"Authorization": f"Bearer {models.key}"}
+    yield made, models.key
     made.close()
 
 
-def test_tritons_client_reads_the_metadata(client):
-    made, headers = client
+@pytest.fixture
+def asked(client):
+    """The client, and header fields for one test: it adds its own to them."""
+    made, key = client
+    return made, {"Authorization": f"Bearer {key}"}
+
+
+def test_tritons_client_reads_the_metadata(asked):
+    made, headers = asked
     assert made.is_server_live(headers) and made.is_server_ready(headers)
     assert made.get_server_metadata(headers)["name"] == "decisiond"
     assert made.is_model_ready("credit-risk", headers=headers)
@@ -343,8 +350,8 @@ def test_tritons_client_reads_the_metadata(client):
 
 
 @pytest.mark.parametrize("name", ["xgb3_binary_logistic", "lgb4_multiclass"])
-def test_tritons_client_sends_a_matrix(client, name):
-    made, headers = client
+def test_tritons_client_sends_a_matrix(asked, name):
+    made, headers = asked
     golden = scoring.Golden(name)
     rows = [index for index, row in enumerate(golden.x) if None not in row][:50]
     values = numpy.array([golden.x[index] for index in rows], dtype="float64")
@@ -361,8 +368,8 @@ def test_tritons_client_sends_a_matrix(client, name):
         assert answer.get_response()["id"] == "7"
 
 
-def test_tritons_client_sends_columns_and_texts(client):
-    made, headers = client
+def test_tritons_client_sends_columns_and_texts(asked):
+    made, headers = asked
     age = triton.InferInput("age_years", [2], "INT32")
     age.set_data_from_numpy(numpy.array([30, 61], dtype="int32"), binary_data=False)
     purpose = triton.InferInput("purpose", [2, 1], "BYTES")
@@ -371,8 +378,8 @@ def test_tritons_client_sends_columns_and_texts(client):
     assert answer.as_numpy("predict").shape == (2,)
 
 
-def test_tritons_client_is_told_what_is_wrong(client):
-    made, headers = client
+def test_tritons_client_is_told_what_is_wrong(asked):
+    made, headers = asked
     wrong = triton.InferInput("nobody", [2], "FP32")
     wrong.set_data_from_numpy(numpy.zeros(2, dtype="float32"), binary_data=False)
     with pytest.raises(tritonclient.utils.InferenceServerException, match="nobody") as failure:

@@ -28,7 +28,9 @@ extension ServiceHandler {
             }
             return version
         }
-        let call = ScoringCall(model: name, version: version) { (bytes, model, parser) throws(Problem) in
+        // MLflow's own client writes missing numbers as NaN.
+        let call = ScoringCall(model: name, version: version, allowsNaN: true) {
+            (bytes, model, parser) throws(Problem) in
             let table =
                 isCSV
                 ? try InvocationCSV(model: model).rows(bytes)

@@ -54,6 +54,8 @@ final class ServiceHandler: HTTPHandler {
     private let decideWorkspaces = Pool<DecideWorkspace> { DecideWorkspace() }
     /// For small bodies of rows to score; larger ones have a parser each, whose memory goes with it.
     let scoringParsers = Pool<JSONParser> { JSONParser() }
+    /// The same for a protocol whose clients write NaN.
+    let lenientParsers = Pool<JSONParser> { JSONParser(limits: JSONLimits(allowsNaN: true)) }
 
     init(service: ServiceCore) {
         self.service = service

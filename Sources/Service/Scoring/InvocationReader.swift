@@ -178,12 +178,12 @@ struct InvocationReader {
         return table
     }
 
-    /// A scalar as a cell; nil for what is none, and for a number beyond the largest double.
+    /// A scalar as a cell, NaN as a missing one; nil for what is none, and for a number beyond the largest double.
     private static func cell(_ value: JSONValue) -> RowCell? {
         switch value.kind {
         case .null: .missing
         case .bool: value.bool.map { .bool($0) }
-        case .number: value.double.map { .number($0) }
+        case .number: value.double.map { $0.isNaN ? .missing : .number($0) }
         case .string: value.string.map { .text($0) }
         case .array, .object: nil
         }

@@ -13,6 +13,8 @@ struct ScoringCall: Sendable {
     let model: String
     /// A version of the model; nil for its champion.
     let version: Int?
+    /// Whether JSON may hold NaN and the infinities, as some clients write them.
+    var allowsNaN = false
     /// Reads a body, in the shape of the protocol, for the model that was found.
     let read: @Sendable (UnsafeRawBufferPointer, ServedModel, JSONParser) throws(Problem) -> ScoringRequest
 }
@@ -33,7 +35,7 @@ extension ServiceHandler {
             return try onBulk(request, route, responder) { () throws(Problem) in
                 let plain = encoding == "gzip" ? try Self.inflate(body, limit) : body
                 let model = try self.usable(call.model, version: call.version, route.snapshot)
-                let parser = JSONParser(limits: JSONLimits(bytesMax: limit))
+                let parser = JSONParser(limits: JSONLimits(bytesMax: limit, allowsNaN: call.allowsNaN))
                 let read = plain.withUnsafeBytes { bytes in
                     Result { () throws(Problem) in try call.read(bytes, model, parser) }
                 }
@@ -41,7 +43,8 @@ extension ServiceHandler {
             }
         }
         let model = try usable(call.model, version: nil, route.snapshot)
-        let read = try scoringParsers.with { (parser) throws(Problem) in try call.read(request.body, model, parser) }
+        let parsers = call.allowsNaN ? lenientParsers : scoringParsers
+        let read = try parsers.with { (parser) throws(Problem) in try call.read(request.body, model, parser) }
         if read.table.rowCount <= ServiceLimits.scoreInlineRowsMax {
             if let response = try Self.answer(read, model, responder) { responder.respond(response) }
             return
