@@ -112,10 +112,10 @@ enum ServiceLimits {
     /// requests go to the bulk pool.
     static let scoreInlineBodyBytesMax = 16 << 10
     static let scoreInlineRowsMax = 16
-    /// Rows, and cells, of one request to score.
+    /// Rows, and cells, of one request to score in a protocol whose cells are all held.
     static let scoreRowsMax = 100_000
     static let scoreCellsMax = 4_000_000
-    /// Rows that the bulk pool scores between two looks at whether anybody still waits.
+    /// Rows that the bulk pool scores in one turn, and between two looks at whether anybody still waits.
     static let scoreRowsPerSlice = 256
     /// Bytes of a name in a request to score that a refusal repeats.
     static let scoreNameBytesToldMax = 128
@@ -169,14 +169,11 @@ enum ServiceLimits {
     static let snapshotFailuresMax = 3
     /// Marks of when positions were reached, for the age of segments.
     static let positionMarksMax = 4_096
-    /// Rows in one request of scoring, and those of them that may be explained.
+    /// Rows in one request of our own to score, and those of them that may be explained.
     static let scoredRowsMax = 1_000_000
     static let explainedRowsMax = 10_000
-    /// Rows scored, and rows explained, in one turn on the bulk pool; then others have theirs.
-    static let scoredRowsPerSlice = 1_024
+    /// Rows explained in one turn on the bulk pool.
     static let explainedRowsPerSlice = 16
-    /// Rows of a request that are scored where it is read; more, and explanations, are on the bulk pool.
-    static let scoredRowsInlineMax = 16
     /// Access-log entries that memory can show before they are shipped.
     static let accessEntriesMax = 10_000
 }

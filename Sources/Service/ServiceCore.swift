@@ -457,7 +457,8 @@ final class ServiceCore: Sendable {
     func openAPI(_ snapshot: Snapshot) -> [UInt8] {
         OpenAPIDocument.render(
             base: OpenAPIDocument.base,
-            decisions: snapshot.decisions.values.map(\.decision).sorted { $0.name < $1.name })
+            decisions: snapshot.decisions.values.map(\.decision).sorted { $0.name < $1.name },
+            models: Array(snapshot.served.values))
     }
 }
 

@@ -298,11 +298,15 @@ def test_cards(made, shared):
 
 
 def test_who_may_do_what(made):
-    reader = made.session("analyst")
-    assert reader.get("/v1/models").status_code == 200
-    for method, path in (("post", "/v1/models/german/versions"), ("post", "/v1/models/german/promote"),
-                         ("post", "/v1/models/german/rollback"), ("post", "/v1/models/german/score")):
-        assert getattr(reader, method)(path, json={}, invalid=True).status_code == 403, path
+    # By role of the demo's policies: what of reading, scoring, registering and promoting is permitted.
+    paths = {"score": "score", "write": "versions", "promote": "promote", "rollback": "rollback"}
+    for role, permitted in (("analyst", {"score"}), ("crm", {"score"}), ("scientist", {"score", "write"}),
+                            ("risk", {"score", "promote", "rollback"}), ("ingest", set())):
+        session = made.session(role)
+        assert (session.get("/v1/models").status_code == 200) == (role != "ingest"), role
+        for name, path in paths.items():
+            answer = session.post(f"/v1/models/german/{path}", json={}, invalid=True)
+            assert (answer.status_code == 403) == (name not in permitted), (role, path)
     assert made.anonymous().get("/v1/models").status_code == 401
 
 
@@ -395,3 +399,83 @@ def test_reasons_of_a_scorecard_are_points_below_the_best(made, shared, golden):
         for reason in result["reasons"]:
             assert math.isclose(reason["contribution"], below[reason["code"]], rel_tol=1e-9)
         assert result["explanation"]["additive"] is True
+
+
+def drift_rows(shared, name):
+    with open(shared(f"data/drift/{name}.csv")) as file:
+        return list(csv.DictReader(file))
+
+
+def typed(row, categorical):
+    """A row of the CSV as a record: empty is null, numbers are numbers."""
+    return {name: None if value == "" else value if name in categorical else float(value) for name, value in row.items()}
+
+
+@pytest.mark.parametrize("sample", ["no_shift", "moderate_shift", "strong_shift"])
+def test_drift_of_what_was_scored_is_that_of_the_shared_figures(made, shared, golden, sample):
+    categories = golden("xgb3_binary_logistic")["categories"]
+    expected = json.loads(shared("data/drift/expected.json").read_text())["results"][sample]
+    name, reference = f"drift-{sample.replace('_', '-')}", shared("data/drift/reference.csv").read_text()
+    answer = made.admin.post(f"/v1/models/{name}/versions", files={
+        "artifact": ("model", artifact(shared, GERMAN)), "categories": (None, json.dumps(categories)),
+        "reference": ("reference.csv", reference)})
+    assert answer.status_code == 201, answer.text
+    assert promote(made.admin, name, 1).status_code == 200
+    assert made.admin.get(f"/v1/models/{name}/drift").json()["features"][0]["psi"] is None
+    rows = [typed(row, categories) for row in drift_rows(shared, sample)]
+    half = len(rows) // 2
+    scores = made.admin.post(f"/v1/models/{name}/score", json={"records": rows[:half]}).json()["results"]
+    scores += made.admin.post(f"/v1/models/{name}/score", json={"records": rows[half:]}).json()["results"]
+    # A category that the model does not know is counted apart, so its name is not a bin; the shared samples have none.
+    told = made.admin.get(f"/v1/models/{name}/drift").json()
+    assert told["complete"] is True
+    assert {item["name"] for item in told["features"]} == set(expected)
+    for item in told["features"]:
+        wanted = expected[item["name"]]
+        assert (item["kind"], item["rows"]) == (wanted["kind"], len(rows)), item["name"]
+        assert math.isclose(item["psi"], wanted["psi"], rel_tol=1e-9, abs_tol=1e-12), item["name"]
+        assert item["band"] == ("major" if wanted["psi"] >= 0.25 else "moderate" if wanted["psi"] >= 0.1 else "stable")
+        if wanted["kind"] == "numeric":
+            assert math.isclose(item["ks"], wanted["ks"], rel_tol=1e-12) and item["ks_max"] == item["ks"]
+            assert math.isclose(item["ks_p"], wanted["ks_p_scipy_asymp"], rel_tol=1e-6, abs_tol=1e-12)
+            assert math.isclose(item["ks_p_limit"], wanted["ks_p_kolmogorov"], rel_tol=1e-6, abs_tol=1e-12)
+            assert [bin["current"] for bin in item["bins"]] == wanted["current_proportions"]
+        nulls = sum(row[item["name"]] is None for row in rows)
+        assert math.isclose(item["null_rate"], nulls / len(rows))
+    assert told["score"]["rows"] == len(scores) and told["score"]["psi"] is not None
+    # Hours are kept in PostgreSQL, and a restart adds to them.
+    made.restart()
+    made.wait_connected()
+    assert made.admin.get(f"/v1/models/{name}/drift").json() == told
+    made.admin.post(f"/v1/models/{name}/score", json={"record": rows[0]})
+    assert made.admin.get(f"/v1/models/{name}/drift").json()["score"]["rows"] == len(scores) + 1
+    assert made.admin.get(f"/v1/models/{name}/drift?to=2020-01-01T00:00:00Z").json()["score"]["rows"] == 0
+    refused = made.admin.get(f"/v1/models/{name}/drift?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z")
+    assert refused.status_code == 422
+
+
+def test_decisions_count_as_drift_and_unknown_categories_apart(make_daemon, shared):
+    made = make_daemon()
+    decision = decisions.document("credit-limit")
+    reference = shared("data/drift/reference.csv").read_text()
+    document = next(item for item in yaml.safe_load_all(
+        (decisions.daemons.DEMO_DEFINITIONS / "models" / "models.yaml").read_text()) if item["name"] == "credit-risk")
+    answer = made.admin.post("/v1/models/credit-risk/versions", files={
+        "artifact": ("model", artifact(shared, GERMAN)), "categories": (None, json.dumps(document["spec"]["categories"])),
+        "reference": ("reference.csv", reference)})
+    assert answer.status_code == 201, answer.text
+    decisions.apply(made, decisions.with_timeouts(decision))
+    assert promote(made.admin, "credit-risk", answer.json()["version"]).status_code == 200
+    inputs = {"checking_status": "A11", "duration_months": 6, "credit_history": "A34", "purpose": "A43",
+              "credit_amount": 1169, "savings": "A65", "employment_since": "A75", "age_years": 67}
+    for _ in range(3):
+        assert decisions.decide(made.admin, decisions.CREDIT, inputs)["model"]["version"] == answer.json()["version"]
+    made.admin.post("/v1/models/credit-risk/score", json={"record": {**inputs, "purpose": "A999"}})
+    told = {item["name"]: item for item in made.admin.get("/v1/models/credit-risk/drift").json()["features"]}
+    assert told["purpose"]["rows"] == 4 and told["purpose"]["unknown_rate"] == 0.25
+    assert told["housing"]["null_rate"] == 1.0 and told["housing"]["reference_null_rate"] == 0.0
+    # Why the decision's score is what it is, from its record.
+    record = decisions.decide(made.admin, decisions.CREDIT, inputs)
+    told = made.admin.post(f"/v1/decision-records/{record['id']}/replay", json={"explain": True}).json()
+    assert told["identical"] is True and told["explanations"][0]["model"] == "credit-risk"
+    assert told["explanations"][0]["explanation"]["additive"] is True

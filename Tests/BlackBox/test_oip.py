@@ -26,7 +26,7 @@ DATATYPES = {"float32": "FP32", "float64": "FP64"}
 @pytest.fixture(scope="module")
 def models(make_daemon):
     """A daemon with the models, beside those of the demo."""
-    daemon = make_daemon()
+    daemon = make_daemon(score_body_bytes_max=16 << 20)
     for name, (artifact, _) in MODELS.items():
         scoring.publish(daemon, artifact, name)
     daemon.admin.reload()

@@ -38,12 +38,25 @@ final class StartupDefinitions: Sendable {
     private func fetchArtifacts() {
         guard !areArtifactsThere.load(ordering: .relaxed) else { return }
         _ = queries.submit { connection in
-            guard let connection, !self.areArtifactsThere.exchange(true, ordering: .relaxed) else { return }
+            guard !self.areArtifactsThere.exchange(true, ordering: .relaxed) else { return }
             do throws(PostgresError) {
+                guard let connection else { return self.fetchLater() }
                 if try self.publisher.fetchArtifacts(connection) { self.recompile() }
             } catch {
-                self.areArtifactsThere.store(false, ordering: .relaxed)
+                self.fetchLater()
             }
+        }
+    }
+
+    /// Microseconds after which files that could not be fetched are asked for again.
+    private static let retryMicroseconds: UInt64 = 500_000
+
+    /// A worker's own connection may fail while the shipper's stands.
+    private func fetchLater() {
+        areArtifactsThere.store(false, ordering: .relaxed)
+        Threads.start("artifacts") {
+            Threads.sleep(microseconds: Self.retryMicroseconds)
+            self.fetchArtifacts()
         }
     }
 

@@ -44,7 +44,7 @@ extension ServiceHandler {
         writer.beginArray()
         for (name, state) in route.snapshot.models.sorted(by: { $0.key < $1.key }) {
             guard refusal(route, "models.read", AccessResource(type: "model", id: name)) == nil else { continue }
-            let versions = service.modelVersions(name, in: route.snapshot)
+            let versions = service.library.usableVersions(name)
             for version in versions { Self.writeIndex(name, version, nil, &writer) }
             if versions.isEmpty, !onlyReady { Self.writeIndex(name, nil, state.unusableCause, &writer) }
         }
@@ -92,7 +92,7 @@ extension ServiceHandler {
                 writer.bool(true)
                 writer.endObject()
             } else {
-                model.writeMetadata(versions: self.service.modelVersions(name, in: route.snapshot), to: &writer)
+                model.writeMetadata(versions: self.service.library.usableVersions(name), to: &writer)
             }
             return Response.json(200, writer.finish())
         }

@@ -9,7 +9,7 @@ extension ServiceHandler {
         let version = try driftVersion(request, route)
         let hours = try driftHours(request)
         service.query(responder) { (connection) throws(Problem) in
-            let served = try self.served(route.parameter("name"), version, route)
+            let served = try self.usable(route.parameter("name"), version: version, route.snapshot)
             guard served.hasReference else {
                 throw Problem(
                     409, "no_reference",

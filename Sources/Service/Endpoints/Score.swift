@@ -7,7 +7,7 @@ extension ServiceHandler {
     /// `POST /v1/models/{name}/score`: scores of one record or of many, with what moved them when `explain` is asked for.
     /// Small requests are answered where they are read, others in turns on the bulk pool.
     func scoreModel(_ request: Request, _ route: RequestRoute, _ responder: Responder) throws(Problem) {
-        if request.body.count <= ServiceLimits.inlineBodyBytesMax {
+        if request.body.count <= ServiceLimits.scoreInlineBodyBytesMax {
             let work = try readScore(request.body, route, isInline: true)
             if let work {
                 work.finish()
@@ -16,7 +16,7 @@ extension ServiceHandler {
             }
         }
         let body = request.bodyBytes
-        request.deadlineNanoseconds = request.head.receivedNanoseconds &+ Self.scoreDeadlineNanoseconds
+        request.deadlineNanoseconds = request.head.receivedNanoseconds &+ Self.bulkDeadlineNanoseconds
         let isQueued = service.bulk.submit {
             do throws(Problem) {
                 let work = try body.withUnsafeBufferPointer { (bytes) throws(Problem) in
@@ -29,9 +29,6 @@ extension ServiceHandler {
         }
         if !isQueued { throw Problem(503, "busy", "Too many large requests are waiting.", retryAfter: 1) }
     }
-
-    /// How long a request of many rows may take: ten minutes.
-    private static let scoreDeadlineNanoseconds: UInt64 = 600_000_000_000
 
     /// One turn; then the job stands behind what waited meanwhile.
     private func takeTurn(_ work: ScoreWork, _ responder: Responder) {
@@ -59,22 +56,9 @@ extension ServiceHandler {
         }
         let head = try ScoreRequest.head(root)
         let rows = root["records"]?.count ?? root["rows"]?.count ?? 1
-        if isInline, head.version != nil || head.explains || rows > ServiceLimits.scoredRowsInlineMax { return nil }
-        let served = try served(route.parameter("name"), head.version, route)
+        if isInline, head.version != nil || head.explains || rows > ServiceLimits.scoreInlineRowsMax { return nil }
+        let served = try usable(route.parameter("name"), version: head.version, route.snapshot)
         return ScoreWork(served, try ScoreRequest(root, head, for: served), observe: service.drift)
-    }
-
-    /// The model, or why it cannot score.
-    func served(_ name: String, _ version: Int?, _ route: RequestRoute) throws(Problem) -> ServedModel {
-        switch service.model(name, version: version, in: route.snapshot) {
-        case .served(let served): return served
-        case .unknownModel: throw Self.unknownModel
-        case .unknownVersion: throw Problem(404, "unknown_version", "The model has no such version.")
-        case .unusable(let code):
-            throw Problem(
-                code == "no_champion" || code == "version_retired" ? 409 : 503, code,
-                "This model cannot score now; GET /v1/models/\(name) shows its versions and their stages.")
-        }
     }
 }
 
@@ -101,7 +85,7 @@ final class ScoreWork: @unchecked Sendable {
     /// Scores the next rows; false when all are done.
     func turn() -> Bool {
         let count = request.coded.rowCount
-        let size = request.explains ? ServiceLimits.explainedRowsPerSlice : ServiceLimits.scoredRowsPerSlice
+        let size = request.explains ? ServiceLimits.explainedRowsPerSlice : ServiceLimits.scoreRowsPerSlice
         let range = next..<min(count, next + size)
         served.score(request.coded, rows: range, using: &prediction, into: &scores)
         if request.explains {

@@ -148,9 +148,13 @@ struct ModelDefinition: Sendable {
             let table = feature?.categories ?? categories[name] ?? model.categories[index]
             let kind = feature?.kind ?? (table == nil ? .number : .category)
             let codes = kind == .category ? table ?? [] : []
+            var rule = feature?.rule(codes, problems) ?? .lenient
+            // An ONNX graph has no missing text: it tells an unknown one by a code outside of its encoder's table.
+            if model.format == .onnx, kind == .category, rule.unknown == .missing {
+                rule = ModelInputRule(missing: rule.missing, unknown: .value(Double(codes.count)))
+            }
             return ModelInput(
-                name: name, kind: kind, isDeclared: feature != nil, categories: codes,
-                rule: feature?.rule(codes, problems) ?? .lenient)
+                name: name, kind: kind, isDeclared: feature != nil, categories: codes, rule: rule)
         }
     }
 

@@ -7,6 +7,8 @@ struct ModelUpload: Sendable {
     let document: JSONTree
     /// The artifact, where it came along.
     let artifact: [UInt8]?
+    /// Rows of the training data as CSV, from which the card's reference is made.
+    let reference: [UInt8]?
     let stage: ModelStage
     /// Why this version.
     let comment: String
@@ -21,9 +23,9 @@ struct ModelUpload: Sendable {
     init(_ head: RequestHead, _ body: [UInt8], name: String) throws(Problem) {
         var members: [JSONTree.Member]
         if let type = head.known(.contentType), head.isContentType("multipart/form-data") {
-            (members, artifact) = try Self.form(type, body)
+            (members, artifact, reference) = try Self.form(type, body)
         } else {
-            artifact = nil
+            (artifact, reference) = (nil, nil)
             do {
                 members = try Self.members(try JSONTree(parsing: body))
             } catch let error as JSONError {
@@ -71,7 +73,7 @@ struct ModelUpload: Sendable {
 
     private static func form(
         _ type: String, _ body: [UInt8]
-    ) throws(Problem) -> (members: [JSONTree.Member], artifact: [UInt8]?) {
+    ) throws(Problem) -> (members: [JSONTree.Member], artifact: [UInt8]?, reference: [UInt8]?) {
         guard let boundary = MultipartReader.boundary(of: type) else {
             throw Problem(400, "malformed_form", "The Content-Type of a form has a boundary of 1 to 70 characters.")
         }
@@ -82,10 +84,11 @@ struct ModelUpload: Sendable {
             throw Problem(400, "malformed_form", "The body is not multipart/form-data: \(error.message).")
         }
         var members: [JSONTree.Member] = []
-        var artifact: [UInt8]?
+        var (artifact, reference): ([UInt8]?, [UInt8]?)
         for part in parts {
-            if part.name == "artifact" {
-                artifact = Array(body[part.range])
+            if part.name == "artifact" || part.name == "reference" {
+                let bytes = Array(body[part.range])
+                if part.name == "artifact" { artifact = bytes } else { reference = bytes }
                 continue
             }
             guard let text = String(validating: body[part.range], as: UTF8.self) else {
@@ -115,7 +118,7 @@ struct ModelUpload: Sendable {
                     message: "this stands twice in the form")
             ])
         }
-        return (members, artifact)
+        return (members, artifact, reference)
     }
 
     private static func document(_ name: String, _ text: String) throws(Problem) -> JSONTree {

@@ -21,14 +21,33 @@ extension Publisher {
         guard let connection else { throw Problem.needsPostgres }
         return try turn.withLock { _ throws(Problem) in
             let problems = ProblemList()
-            guard var definition = Definition(upload.document, at: "", problems),
-                let parsed = ModelDefinition.parse(definition, at: "", problems)
-            else { throw Self.refusal(problems) }
-            definition.version = nextVersion(definition.key, try storedVersions(connection))
-            let model = try artifact(parsed, upload.artifact, principal: caller.id, connection)
-            let served = parsed.served(name: name, version: definition.version, model, problems)
-            let golden = served.flatMap { parsed.compareGolden($0, problems) }
-            guard let served, problems.isEmpty else { throw Self.refusal(problems) }
+            let key = DefinitionKey(kind: .model, name: name)
+            let version = nextVersion(key, try storedVersions(connection))
+            var model: Model?
+            func read(_ document: JSONTree) throws(Problem) -> (Definition, ServedModel) {
+                guard let definition = Definition(document, at: "", problems, version: version),
+                    let parsed = ModelDefinition.parse(definition, at: "", problems)
+                else { throw Self.refusal(problems) }
+                let loaded: Model
+                if let model {
+                    loaded = model
+                } else {
+                    loaded = try artifact(parsed, upload.artifact, principal: caller.id, connection)
+                }
+                model = loaded
+                guard let served = parsed.served(name: name, version: version, loaded, problems) else {
+                    throw Self.refusal(problems)
+                }
+                return (definition, served)
+            }
+            var (definition, served) = try read(upload.document)
+            let golden = served.definition.compareGolden(served, problems)
+            guard problems.isEmpty else { throw Self.refusal(problems) }
+            if let csv = upload.reference {
+                let reference = try ModelReference(csv: csv, of: served)
+                (definition, served) = try read(
+                    upload.document.setting(["spec", "card", "reference"], reference.tree))
+            }
             try commit([definition], upload.comment, caller.id, connection)
             try append(
                 ModelStageFrame(

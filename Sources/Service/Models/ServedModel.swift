@@ -78,7 +78,7 @@ final class ServedModel: Sendable {
         let places = inputs.map { byName[$0.name] }
         if !inputs.isEmpty, places.allSatisfy({ $0 == nil }) {
             throw RowRefusal(
-                row: nil, column: nil, code: "no_known_input", message: "no column is named as an input of the model is"
+                row: nil, column: nil, code: "no_known_input", message: "no column has the name of an input"
             )
         }
         return places

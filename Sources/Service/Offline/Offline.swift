@@ -43,7 +43,8 @@ public struct Offline: Sendable {
         let document = snapshot.map { snapshot in
             OpenAPIDocument.render(
                 base: OpenAPIDocument.base,
-                decisions: snapshot.decisions.values.map(\.decision).sorted { $0.name < $1.name })
+                decisions: snapshot.decisions.values.map(\.decision).sorted { $0.name < $1.name },
+                models: Array(snapshot.served.values))
         }
         let warnings = (snapshot?.decisions.values.flatMap(\.decision.warnings) ?? []).map {
             "\($0.pointer): warning: \($0.code): \($0.message)"

@@ -1,6 +1,6 @@
 import Decisions
 
-/// `openapi.yaml` as it is served: the text in the repository with one typed path per active decision.
+/// `openapi.yaml` as it is served: the text in the repository with one typed path per active decision and model.
 ///
 /// Text goes into text, so that the order and the comments of the file stay and no YAML library is needed to serve it.
 enum OpenAPIDocument {
@@ -12,15 +12,20 @@ enum OpenAPIDocument {
     /// The line, at the end of `components/schemas`, before which their schemas stand.
     static let schemasMarker = "    # decisiond:typed-schemas"
 
-    /// The document for these decisions. Equal decisions give equal bytes, in whatever order they come.
+    /// The document for these decisions and models. Equal ones give equal bytes, in whatever order they come.
     ///
     /// - Parameters:
     ///   - base: the text of `openapi.yaml`, with both marker lines.
     ///   - decisions: the active decisions.
-    static func render(base: String, decisions: [CompiledDecision]) -> [UInt8] {
+    ///   - models: the champions.
+    static func render(base: String, decisions: [CompiledDecision], models: [ServedModel] = []) -> [UInt8] {
         var paths = YAMLLines()
         var schemas = YAMLLines()
         for named in TypedDecision.naming(decisions) {
+            named.writePath(&paths)
+            named.writeSchemas(&schemas)
+        }
+        for named in TypedModel.naming(models) {
             named.writePath(&paths)
             named.writeSchemas(&schemas)
         }

@@ -39,17 +39,19 @@ extension ServiceHandler {
                 let read = plain.withUnsafeBytes { bytes in
                     Result { () throws(Problem) in try call.read(bytes, model, parser) }
                 }
-                return try Self.answer(read.get(), model, responder)
+                return try self.answer(read.get(), model, responder)
             }
         }
         let model = try usable(call.model, version: nil, route.snapshot)
         let parsers = call.allowsNaN ? lenientParsers : scoringParsers
         let read = try parsers.with { (parser) throws(Problem) in try call.read(request.body, model, parser) }
         if read.table.rowCount <= ServiceLimits.scoreInlineRowsMax {
-            if let response = try Self.answer(read, model, responder) { responder.respond(response) }
+            if let response = try answer(read, model, responder) { responder.respond(response) }
             return
         }
-        try onBulk(request, route, responder) { () throws(Problem) in try Self.answer(read, model, responder) }
+        try onBulk(request, route, responder) { () throws(Problem) in
+            try self.answer(read, model, responder)
+        }
     }
 
     /// Runs `work` on the bulk pool, for as long as large requests may take, and answers with what it gives.
@@ -74,14 +76,17 @@ extension ServiceHandler {
     func usable(_ name: String, version: Int?, _ snapshot: Snapshot) throws(Problem) -> ServedModel {
         switch service.model(name, version: version, in: snapshot) {
         case .served(let model): return model
-        case .unknownModel: throw Problem(404, "unknown_model", "There is no model of this name.")
+        case .unknownModel: throw Self.unknownModel
         case .unknownVersion: throw Problem(404, "unknown_version", "The model has no such version.")
-        case .unusable(let code): throw Problem(503, code, "The model cannot score now: \(code).")
+        case .unusable(let code):
+            throw Problem(
+                503, code,
+                "The model cannot score now (\(code)); GET /v1/models/{name} shows its versions and their stages.")
         }
     }
 
     /// The answer; nil when nobody waits for it any more.
-    private static func answer(
+    private func answer(
         _ request: ScoringRequest, _ model: ServedModel, _ responder: Responder
     ) throws(Problem) -> Response? {
         let coded: ServedModel.Coded
@@ -99,6 +104,7 @@ extension ServiceHandler {
             model.score(coded, rows: row..<end, using: &prediction, into: &scores)
             row = end
         }
+        service.drift.observe(model, coded, scores)
         return Response.json(200, try request.answer(scores, model))
     }
 }

@@ -95,3 +95,58 @@ struct ModelReference: Sendable {
         return .object(members)
     }
 }
+
+extension ModelReference {
+    /// Makes distributions from rows of the training data: of every input that is a column, and of the score that the model
+    /// gives the rows.
+    init(csv: [UInt8], of served: ServedModel) throws(Problem) {
+        let table: RowTable
+        let coded: ServedModel.Coded
+        do {
+            let read = csv.withUnsafeBytes { bytes in
+                Result { () throws(Problem) in try InvocationCSV(model: served).rows(bytes) }
+            }
+            table = try read.get()
+            coded = try served.code(table)
+        } catch let problem as Problem {
+            throw ScoreRequest.refusal("/reference", problem.code, problem.detail)
+        } catch let refusal as RowRefusal {
+            let place = [refusal.row.map { "row \($0)" }, refusal.column].compactMap { $0 }.joined(separator: ", ")
+            throw ScoreRequest.refusal("/reference", refusal.code, "\(place): \(refusal.message)")
+        } catch {
+            throw ScoreRequest.refusal("/reference", "invalid_rows", "the rows cannot be read")
+        }
+        do throws(DriftError) {
+            features = try Self.features(served, coded, Set(table.columns ?? []))
+            score = .numeric(try NumericReference(samples: Self.scores(served, coded)))
+        } catch {
+            throw ScoreRequest.refusal("/reference", error.code.rawValue, error.message)
+        }
+    }
+
+    private static func features(
+        _ served: ServedModel, _ coded: ServedModel.Coded, _ columns: Set<String>
+    ) throws(DriftError) -> [String: ReferenceDistribution] {
+        var features: [String: ReferenceDistribution] = [:]
+        let width = served.inputs.count
+        for (index, input) in served.inputs.enumerated() where columns.contains(input.name) {
+            let rows = stride(from: index, to: coded.rowCount * width, by: width)
+            if input.categories.isEmpty {
+                let samples = rows.map { coded.marks[$0] == .value ? coded.numbers[$0] : .nan }
+                features[input.name] = .numeric(try NumericReference(samples: samples))
+            } else {
+                let samples = rows.map { coded.marks[$0] == .value ? input.text(of: coded.numbers[$0]) : nil }
+                features[input.name] = .categorical(try CategoricalReference(samples: samples))
+            }
+        }
+        return features
+    }
+
+    private static func scores(_ served: ServedModel, _ coded: ServedModel.Coded) -> [Double] {
+        var (scores, prediction) = (RowScores(), served.model.makePrediction())
+        served.score(coded, rows: 0..<coded.rowCount, using: &prediction, into: &scores)
+        return stride(from: served.outputIndex, to: scores.values.count, by: served.model.predictionCount).map {
+            scores.values[$0]
+        }
+    }
+}
