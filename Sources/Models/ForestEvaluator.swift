@@ -10,6 +10,8 @@ struct ForestEvaluator: Sendable {
     let base: [Double]
     /// LightGBM random forests: the transform sees the sum divided by this.
     let averageOver: Int?
+    /// What contributions need.
+    let contributionPlan = LazyContributionPlan()
 
     init(
         _ forest: Forest, featureCount: Int, base: [Double], averageOver: Int? = nil, layout: TreeLayout? = nil,

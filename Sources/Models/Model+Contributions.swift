@@ -10,16 +10,14 @@ extension Model {
     ///   of the best row. `pointContributions` gives the same in points.
     ///
     /// Nil where the model or its file does not support them: vector or linear leaves, no node weights in the file, a tree
-    /// deeper than `ModelLimits.contributionDepthMax`, ONNX files (which hold no node weights).
+    /// deeper than `ModelLimits.contributionDepthMax`, more numbers than `ModelLimits.contributionValuesMax`, ONNX files
+    /// (which hold no node weights).
     public func contributions(_ row: [Double]) -> [Double]? {
         precondition(row.count == featureCount, "a row has one value per feature")
+        guard outputCount * (featureCount + 1) <= ModelLimits.standard.contributionValuesMax else { return nil }
         switch body {
         case .forest(let evaluator):
-            let forest = evaluator.forest
-            guard forest.leafWidth == 1, forest.linearLeaves == nil,
-                forest.trees.allSatisfy({ $0.depth <= ModelLimits.standard.contributionDepthMax })
-            else { return nil }
-            return TreeContributions.compute(forest, base: evaluator.base, featureCount: featureCount, row: row)
+            return evaluator.contributions(row)
         case .boostedLinear(let model):
             return model.contributions(row)
         case .linear(let model):

@@ -32,6 +32,8 @@ public struct ModelLimits: Sendable, Hashable {
     public var onnxRankMax = 8
     /// Deepest tree for which exact contributions are computed: their cost grows with the square of the depth.
     public var contributionDepthMax = 512
+    /// Most contributions of one row, over all outputs: a small file may declare many inputs and many outputs.
+    public var contributionValuesMax = 4_194_304
 
     /// Limits for everyday use.
     public static let standard = ModelLimits()
