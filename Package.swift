@@ -72,7 +72,7 @@ let tests: [Target] = [
     .executableTarget(
         name: "journal-append-forever", dependencies: ["Journal"], path: "Tests/JournalAppendForever"),
     .executableTarget(
-        name: "decisiond-microbench", dependencies: ["Contracts", "Features", "JSON"],
+        name: "decisiond-microbench", dependencies: ["Contracts", "Features", "JSON", "Models"],
         path: "Tests/Benchmarks/Micro"),
     .target(name: "CAllocationCount", path: "Tests/Benchmarks/CAllocationCount"),
     .executableTarget(

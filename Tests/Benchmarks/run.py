@@ -1,22 +1,23 @@
 """The figures of deploy/bench, as markdown. Started by deploy/bench, which sets BENCH_*.
 
-    run.py [SECTION ...]       sections: start memory ingest decide restart models feel micro online busy; default: all, in this order
+    run.py [SECTION ...]       sections: start memory ingest decide restart models feel micro online busy score
+                               infer; default: all, in this order
 """
-import array
 import datetime
 import json
 import os
 import pathlib
 import platform
 import statistics
-import struct
 import subprocess
 import sys
 import time
 
 import harness
+import models
 import rules
 import scale
+import scoring
 import workload
 from harness import BenchError, Daemon, command, say, table
 
@@ -25,7 +26,7 @@ ENTITIES = int(os.environ.get("BENCH_ENTITIES", "100000"))
 PER_ENTITY = int(os.environ.get("BENCH_EVENTS_PER_ENTITY", "4"))
 CONNECTIONS = [int(n) for n in os.environ.get("BENCH_CONNECTIONS", "1 32 128 256").split()]
 LOOPS = 2
-SECTIONS = ["start", "memory", "ingest", "decide", "restart", "models", "feel", "micro", "online", "busy"]
+SECTIONS = ["start", "memory", "ingest", "decide", "restart", "models", "feel", "micro", "online", "busy", "score", "infer"]
 
 
 class Bench:
@@ -305,55 +306,18 @@ class Bench:
             self.load()
         scale.busy(self.daemon(), ENTITIES)
 
+    def score(self):
+        if not self.is_loaded:
+            self.load()
+        scoring.score(self.daemon(), ENTITIES)
+
+    def infer(self):
+        scoring.infer(self.daemon(), self.directory)
+
     def models(self):
-        say("## One row through 500 trees\n")
-        shared = harness.shared()
-        if shared is None:
-            say("The speed models are not on this machine (DECISIOND_SHARED); this section is left out.\n")
-            return
-        seconds = max(1, SECONDS // 2)
-        rows = []
-        for name, file, peer, library in [
-            ("xgb3_speed_500x6", "xgboost/xgb3_speed_500x6.ubj", "xgboost", "BENCH_XGBOOST_LIBRARY"),
-            ("lgb4_speed_500x31", "lightgbm/lgb4_speed_500x31.txt", "lightgbm", "BENCH_LIGHTGBM_LIBRARY"),
-        ]:
-            model = shared / "data" / "models" / file
-            golden = shared / "data" / "models" / "golden" / f"{name}.json"
-            ours = self.ours(model, golden, seconds)
-            theirs, different = self.theirs(peer, os.environ.get(library), model, golden, seconds)
-            ratio = f"{theirs / ours:.1f}x" if ours and theirs else "-"
-            rows.append([name, f"{ours / 1e3:.2f} us" if ours else "not available",
-                         f"{theirs / 1e3:.2f} us" if theirs else "not available", ratio, different])
-        command(f"decisiond model bench MODEL GOLDEN --seconds {seconds}; tree_peers xgboost|lightgbm LIBRARY MODEL ROWS "
-                f"{seconds} (C API, one thread); the best round over all golden rows of each")
-        table(["model", "decisiond", "C API", "faster", "peer's rows that differ from the golden ones"], rows)
-
-    def ours(self, model, golden, seconds):
-        line = [os.environ["BENCH_BINARY"], "model", "bench", str(model), str(golden), "--seconds", str(seconds)]
-        done = subprocess.run(line, capture_output=True, text=True)
-        for word in done.stdout.splitlines():
-            if word.startswith("ns_per_row "):
-                return float(word.split()[1])
-        say(f"`decisiond model bench` gave no figure (exit {done.returncode}): {done.stderr.strip()[:200]}\n")
-        return None
-
-    def theirs(self, peer, library, model, golden, seconds):
-        if not library:
-            return None, "library not installed"
-        rows = json.loads(golden.read_text())["rows"]
-        values = array.array("d")
-        for row in rows:
-            values.extend(float("nan") if x is None else float(x) for x in row["x"])
-            prediction = row["pred"]
-            values.append(float(prediction[0] if isinstance(prediction, list) else prediction))
-        path = self.directory / f"{peer}.rows"
-        path.write_bytes(struct.pack("=QQ", len(rows), len(rows[0]["x"])) + values.tobytes())
-        line = [os.environ["BENCH_PEERS"], peer, library, str(model), str(path), str(seconds)]
-        done = subprocess.run(line, capture_output=True, text=True)
-        figures = dict(word.split(" ", 1) for word in done.stdout.splitlines() if " " in word)
-        if "ns_per_row" not in figures:
-            return None, (done.stderr.strip() or "failed")[:120]
-        return float(figures["ns_per_row"]), f"{figures['different']} of {figures['rows']}"
+        # An idle daemon's threads would share the caches.
+        self.close()
+        models.section(self.directory)
 
 
 def machine():

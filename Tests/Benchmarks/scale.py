@@ -22,6 +22,7 @@ PER_ENTITY = int(os.environ.get("BENCH_SCALE_EVENTS_PER_ENTITY", "4"))
 MICRO_EVENTS = int(os.environ.get("BENCH_MICRO_EVENTS", "100000000"))
 FEAST_ENTITIES = 10_000
 BUSY_CONNECTIONS = 8
+BESIDE_COLUMNS = ["beside", "decisions/s", "client p50 / p99 ms", "server p99, without the commit", "not 2xx", "the other work"]
 EVENT = ('{"specversion":"1.0","id":"%s","source":"/shops/scale","type":"com.example.bench.purchase","subject":"B%06d",'
          '"time":"%s","data":{"amount":%d.%02d,"quantity":%d}}')
 
@@ -191,15 +192,10 @@ class Feast:
 def busy(daemon, entities):
     """Decisions while other work goes on, at one number of connections."""
     say(f"## Decisions beside other work, {BUSY_CONNECTIONS} connections\n")
-    environment = {"DECISIOND_KEY": daemon.key, "BENCH_ENTITIES": str(entities)}
     rows = []
 
     def measure(what, told=lambda: ""):
-        before = daemon.client().metrics()
-        result = harness.wrk(daemon.port, BUSY_CONNECTIONS, SECONDS, environment)
-        after = daemon.client().metrics()
-        rows.append([what, f"{result['rate']:,.0f}", f"{result['p50_us'] / 1e3:.2f} / {result['p99_us'] / 1e3:.2f}",
-                     server_p99(before, after), result["refused"] + result["failed"], told()])
+        measure_beside(daemon, entities, what, rows, told)
 
     measure("nothing else")
     with Bulk(daemon, entities) as bulk:
@@ -214,7 +210,17 @@ def busy(daemon, entities):
         measure("back-fill and bulk ingest", lambda: f"{bulk.told()}; {fill.told()}")
     fill.wait()
     command(f"wrk -t2 -c {BUSY_CONNECTIONS} -d {SECONDS}s -s Tests/Benchmarks/decide.lua beside POST /v1/events and a changed view")
-    table(["beside", "decisions/s", "client p50 / p99 ms", "server p99, without the commit", "not 2xx", "the other work"], rows)
+    table(BESIDE_COLUMNS, rows)
+
+
+def measure_beside(daemon, entities, what, rows, told=lambda: ""):
+    """Adds a line of BESIDE_COLUMNS: decisions while something else goes on, of which `told` tells afterwards."""
+    environment = {"DECISIOND_KEY": daemon.key, "BENCH_ENTITIES": str(entities)}
+    before = daemon.client().metrics()
+    result = harness.wrk(daemon.port, BUSY_CONNECTIONS, SECONDS, environment)
+    after = daemon.client().metrics()
+    rows.append([what, f"{result['rate']:,.0f}", f"{result['p50_us'] / 1e3:.2f} / {result['p99_us'] / 1e3:.2f}",
+                 server_p99(before, after), result["refused"] + result["failed"], told()])
 
 
 def server_p99(before, after):

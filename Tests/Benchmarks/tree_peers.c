@@ -1,37 +1,74 @@
-/* One row at a time through another library's C API, the same rows as `decisiond model bench`.
+/* One library that evaluates trees, through its C API, one thread, for the section models of deploy/bench.
  *
- *   tree_peers xgboost  LIBRARY MODEL ROWS SECONDS
- *   tree_peers lightgbm LIBRARY MODEL ROWS SECONDS
+ *   tree_peers xgboost|lightgbm|onnxruntime|tl2cgen-float|tl2cgen-double|lleaves  LIBRARY MODEL ROWS ANSWERS
  *
- * ROWS is written by run.py: two uint64 (rows, columns), then per row the columns and the expected prediction, all float64.
- * One thread. XGBoost: XGBoosterPredictFromDense (in place, no DMatrix). LightGBM: ...SingleRowFast. Prints rows that differ
- * from what is expected, the answers' digits apart, and `ns_per_row N`. */
+ * ROWS: two uint64 (rows, columns), then float64. Of the compiled kinds LIBRARY is the model and MODEL is "-". Writes its
+ * answers to ANSWERS.single, .batch and .shap (float64), says how long loading took, and then serves its standard input, a
+ * line at a time, until it ends (decisiond-microbench model speaks the same):
+ *
+ *   single MS   rows one at a time for about so long, warm, going on where the last round stopped: "single NANOSECONDS"
+ *   batch       the first 10,000 rows in one call: "batch NANOSECONDS" (a row)
+ *   shap        contributions of SHAP_ROWS rows one at a time: "shap NANOSECONDS", or "shap -"
+ *   load        loads the model again: "load NANOSECONDS"
+ *
+ * Time is the processor time of the whole process: what other processes take is not counted, helper threads are. */
 #define _GNU_SOURCE
+#include "tree_peers.h"
 #include <dlfcn.h>
-#include <math.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-typedef void *handle;
+#define WARM_ROWS 200
 
-static double *values;
-static uint64_t rows, columns;
+static void *library;
+const char *library_path, *model_path;
+double *wide;
+float *narrow;
+uint64_t rows, columns;
+double *answers;
 
-static void die(const char *what)
+void die(const char *what)
 {
-    fprintf(stderr, "tree_peers: %s\n", what);
+    fprintf(stderr, "tree_peers: %s\n", what ? what : "?");
     exit(1);
 }
 
-static void *symbol(void *library, const char *name)
+void check(int failed, const char *what)
+{
+    if (failed)
+        die(what);
+}
+
+void *symbol(const char *name)
 {
     void *found = dlsym(library, name);
     if (!found)
         die(dlerror());
     return found;
+}
+
+void open_library(void)
+{
+    library = dlopen(library_path, RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        die(dlerror());
+}
+
+void reopen_library(void)
+{
+    if (library)
+        dlclose(library);
+    open_library();
+}
+
+void *memory(size_t bytes)
+{
+    void *new = malloc(bytes);
+    if (!new)
+        die("no memory");
+    return new;
 }
 
 static void read_rows(const char *path)
@@ -42,114 +79,129 @@ static void read_rows(const char *path)
         die("the rows cannot be read");
     rows = head[0];
     columns = head[1];
-    size_t count = rows * (columns + 1);
-    values = malloc(count * sizeof(double));
-    if (!values || fread(values, sizeof(double), count, file) != count)
+    size_t count = rows * columns;
+    wide = memory(count * sizeof(double));
+    if (rows < BATCH_ROWS || fread(wide, sizeof(double), count, file) != count)
         die("the rows are cut short");
     fclose(file);
+    narrow = memory(count * sizeof(float));
+    for (size_t index = 0; index < count; index++)
+        narrow[index] = (float)wide[index];
 }
 
-static double seconds_now(void)
+static double nanoseconds(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-/* XGBoost */
-static int (*xgb_predict)(handle, const char *, const char *, handle, const uint64_t **, uint64_t *, const float **);
-static handle xgb_booster;
-static char **xgb_arrays;
-static const char xgb_config[] = "{\"type\":0,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,"
-                                 "\"missing\":NaN,\"strict_shape\":false}";
-
-static void xgb_open(void *library, const char *model)
+static long resident_kib(void)
 {
-    int (*create)(const handle *, uint64_t, handle *) = symbol(library, "XGBoosterCreate");
-    int (*load)(handle, const char *) = symbol(library, "XGBoosterLoadModel");
-    int (*set)(handle, const char *, const char *) = symbol(library, "XGBoosterSetParam");
-    xgb_predict = symbol(library, "XGBoosterPredictFromDense");
-    if (create(NULL, 0, &xgb_booster) || load(xgb_booster, model) || set(xgb_booster, "nthread", "1"))
-        die("XGBoost cannot load the model");
-    float *singles = malloc(rows * columns * sizeof(float));
-    xgb_arrays = malloc(rows * sizeof(char *));
-    if (!singles || !xgb_arrays)
-        die("no memory");
-    for (uint64_t row = 0; row < rows; row++) {
-        for (uint64_t column = 0; column < columns; column++)
-            singles[row * columns + column] = (float)values[row * (columns + 1) + column];
-        if (asprintf(&xgb_arrays[row], "{\"data\":[%llu,true],\"shape\":[1,%llu],\"typestr\":\"<f4\",\"version\":3}",
-                     (unsigned long long)(uintptr_t)(singles + row * columns), (unsigned long long)columns) < 0)
-            die("no memory");
+    char line[256];
+    long found = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file))
+        sscanf(line, "VmRSS: %ld", &found);
+    if (file)
+        fclose(file);
+    return found;
+}
+
+static void save(const char *prefix, const char *suffix, const double *values, size_t count)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s.%s", prefix, suffix);
+    FILE *file = fopen(path, "wb");
+    check(!file || fwrite(values, sizeof(double), count, file) != count || fclose(file), "the answers cannot be written");
+}
+
+static double single_round(const struct kind *kind, double milliseconds)
+{
+    static uint64_t next;
+    uint64_t done = 0;
+    for (uint64_t row = 0; row < WARM_ROWS; row++)
+        kind->single((next + rows - WARM_ROWS + row) % rows);
+    double start = nanoseconds(), end = start + milliseconds * 1e6, now;
+    do {
+        for (int row = 0; row < 64; row++, done++) {
+            kind->single(next);
+            next = next + 1 == rows ? 0 : next + 1;
+        }
+        now = nanoseconds();
+    } while (now < end);
+    return (now - start) / (double)done;
+}
+
+static double shap_round(const struct kind *kind, double *values)
+{
+    kind->shap(0, values);
+    double start = nanoseconds();
+    for (uint64_t row = 0; row < SHAP_ROWS; row++)
+        kind->shap(row, values + row * (columns + 1));
+    return (nanoseconds() - start) / SHAP_ROWS;
+}
+
+static void serve(const struct kind *kind, double *values)
+{
+    char line[64];
+    while (fgets(line, sizeof line, stdin)) {
+        double start = nanoseconds();
+        if (strncmp(line, "single ", 7) == 0) {
+            printf("single %.1f\n", single_round(kind, atof(line + 7)));
+        } else if (strcmp(line, "batch\n") == 0) {
+            kind->batch();
+            printf("batch %.1f\n", (nanoseconds() - start) / BATCH_ROWS);
+        } else if (strcmp(line, "shap\n") == 0) {
+            if (kind->shap)
+                printf("shap %.1f\n", shap_round(kind, values));
+            else
+                puts("shap -");
+        } else if (strcmp(line, "load\n") == 0) {
+            kind->load();
+            printf("load %.1f\n", nanoseconds() - start);
+        }
+        fflush(stdout);
     }
-}
-
-static double xgb_row(uint64_t row)
-{
-    const uint64_t *shape;
-    uint64_t dimensions;
-    const float *result;
-    if (xgb_predict(xgb_booster, xgb_arrays[row], xgb_config, NULL, &shape, &dimensions, &result))
-        die("XGBoost cannot predict");
-    return result[0];
-}
-
-/* LightGBM */
-static int (*lgb_predict)(handle, const void *, int64_t *, double *);
-static handle lgb_fast;
-
-static void lgb_open(void *library, const char *model)
-{
-    int (*create)(const char *, int *, handle *) = symbol(library, "LGBM_BoosterCreateFromModelfile");
-    int (*prepare)(handle, int, int, int, int, int32_t, const char *, handle *) =
-        symbol(library, "LGBM_BoosterPredictForMatSingleRowFastInit");
-    lgb_predict = symbol(library, "LGBM_BoosterPredictForMatSingleRowFast");
-    handle booster;
-    int iterations;
-    enum { NORMAL = 0, FLOAT64 = 1 };
-    if (create(model, &iterations, &booster) ||
-        prepare(booster, NORMAL, 0, -1, FLOAT64, (int32_t)columns, "num_threads=1 verbosity=-1", &lgb_fast))
-        die("LightGBM cannot load the model");
-}
-
-static double lgb_row(uint64_t row)
-{
-    double result;
-    int64_t count;
-    if (lgb_predict(lgb_fast, values + row * (columns + 1), &count, &result))
-        die("LightGBM cannot predict");
-    return result;
 }
 
 int main(int count, char **arguments)
 {
-    int is_xgboost = count == 6 && strcmp(arguments[1], "xgboost") == 0;
-    if (!is_xgboost && !(count == 6 && strcmp(arguments[1], "lightgbm") == 0)) {
-        fputs("usage: tree_peers xgboost|lightgbm LIBRARY MODEL ROWS SECONDS\n", stderr);
+    const struct kind *kind = NULL;
+    for (size_t index = 0; count == 6 && index < kind_count; index++)
+        if (strcmp(arguments[1], kinds[index].name) == 0)
+            kind = &kinds[index];
+    if (!kind) {
+        fputs("usage: see the head of Tests/Benchmarks/tree_peers.c\n", stderr);
         return 2;
     }
-    void *library = dlopen(arguments[2], RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        die(dlerror());
+    library_path = arguments[2];
+    model_path = arguments[3];
     read_rows(arguments[4]);
-    (is_xgboost ? xgb_open : lgb_open)(library, arguments[3]);
-    double (*predict)(uint64_t) = is_xgboost ? xgb_row : lgb_row;
-    uint64_t different = 0;
-    for (uint64_t row = 0; row < rows; row++) {
-        double expected = values[row * (columns + 1) + columns], found = predict(row);
-        if (!(fabs(found - expected) <= 1e-6 * fmax(1.0, fabs(expected))))
-            different++;
+    answers = memory(rows * sizeof(double));
+    memset(answers, 0, rows * sizeof(double));
+    /* Of the compiled kinds, opening the library is loading the model. */
+    if (strcmp(model_path, "-") != 0)
+        open_library();
+    long before = resident_kib();
+    double start = nanoseconds();
+    kind->load();
+    double loaded = nanoseconds() - start;
+    kind->prepare();
+    kind->single(0);
+    printf("load %.1f\nresident_kib %ld\n", loaded, resident_kib() - before);
+    for (uint64_t row = 0; row < rows; row++)
+        kind->single(row);
+    save(arguments[5], "single", answers, rows);
+    kind->batch();
+    save(arguments[5], "batch", answers, BATCH_ROWS);
+    double *values = memory(SHAP_ROWS * (columns + 1) * sizeof(double));
+    if (kind->shap) {
+        shap_round(kind, values);
+        save(arguments[5], "shap", values, SHAP_ROWS * (columns + 1));
     }
-    /* The best round over all rows, as `decisiond model bench` has it: what other processes take is not counted. */
-    double end = seconds_now() + atof(arguments[5]), best = INFINITY;
-    volatile double sink = 0;
-    do {
-        double start = seconds_now();
-        for (uint64_t row = 0; row < rows; row++)
-            sink += predict(row);
-        best = fmin(best, seconds_now() - start);
-    } while (seconds_now() < end);
-    printf("rows %llu\ndifferent %llu\nns_per_row %.0f\n", (unsigned long long)rows, (unsigned long long)different,
-           best * 1e9 / (double)rows);
+    puts("ready");
+    fflush(stdout);
+    serve(kind, values);
     return 0;
 }

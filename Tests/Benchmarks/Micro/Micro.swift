@@ -7,6 +7,7 @@ import JSON
 ///
 ///     decisiond-microbench contract CONTRACT.json EVENTS.ndjson SECONDS
 ///     decisiond-microbench features ENTITIES EVENTS SECONDS
+///     decisiond-microbench model MODEL ROWS ANSWERS        (ModelRounds)
 @main struct Micro {
     static func main() {
         do {
@@ -27,6 +28,11 @@ import JSON
             let words = Array(arguments)
             try features(
                 entities: Int(words[1]) ?? 0, total: Int(words[2]) ?? 0, seconds: Double(words[3]) ?? 1)
+        case ("model", 4):
+            let words = Array(arguments)
+            var rounds = try ModelRounds(model: words[1], rows: words[2])
+            try rounds.answer(words[3])
+            try rounds.serve()
         default:
             FileHandle.standardError.write(Data("usage: see the head of Tests/Benchmarks/Micro/Micro.swift\n".utf8))
             exit(2)
