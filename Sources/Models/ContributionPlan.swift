@@ -17,8 +17,10 @@ struct ContributionNode {
     /// Whether a missing value goes right, by the rules of XGBoost.
     let sendsMissingRight: Bool
 
+    /// Whether it has no children.
     var isLeaf: Bool { feature < 0 }
 
+    /// A node as the forest has it; ratio and earlier splits are not known yet.
     init(_ index: Int, of forest: Forest) {
         let node = forest.nodes[index]
         number = node.isLeaf ? forest.leafValues[Int(node.left)] : node.threshold
@@ -84,9 +86,11 @@ struct ContributionPlan: Sendable {
 /// Makes the nodes of a plan, and finds on each path of a tree where a feature is met again.
 private struct PathFeatures {
     private let forest: Forest
+    /// All nodes of the forest.
     private(set) var nodes: [ContributionNode]
     /// Per feature the deepest node of the current path whose parent splits on it; -1 without.
     private var deepest: [Int16]
+    /// The most different features on one path of the tree that is scanned.
     private var distinctMax = 0
 
     init(_ forest: Forest) {
@@ -102,6 +106,7 @@ private struct PathFeatures {
         return distinctMax
     }
 
+    /// Goes down from a node whose path splits on `distinct` different features.
     private mutating func visit(_ index: Int, depth: Int16, distinct: Int) {
         let node = nodes[index]
         if node.isLeaf {

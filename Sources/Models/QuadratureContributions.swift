@@ -20,16 +20,20 @@ struct QuadratureContributions {
         var isTaken: Bool
     }
 
+    /// For categorical splits.
     private let forest: Forest
+    /// Of the plan.
     private let nodes: UnsafePointer<ContributionNode>
+    /// The inputs, rounded to float32.
     private let row: UnsafePointer<Double>
     /// By depth; the root has none.
     private let edges: UnsafeMutablePointer<Edge>
     /// Per feature, still to be weighted: sums over edges that the row takes, and that it does not take.
     private let taken: UnsafeMutablePointer<SIMD4<Double>>
     private let missed: UnsafeMutablePointer<SIMD4<Double>>
-    private var points: SIMD4<Double>
-    private var complements: SIMD4<Double>
+    /// Four points t of the rule, and 1 - t.
+    private let points: SIMD4<Double>
+    private let complements: SIMD4<Double>
 
     /// Adds the contributions of all trees to `values`, which is laid out as `Model.contributions` tells.
     static func add(

@@ -9,9 +9,12 @@ struct UnwoundContributions {
         var weight: Double
     }
 
+    /// For the decisions of splits.
     private let forest: Forest
+    /// Of the plan.
     private let nodes: UnsafePointer<ContributionNode>
     private let row: UnsafePointer<Double>
+    /// The sums of the output that the tree belongs to, by feature.
     private let values: UnsafeMutablePointer<Double>
 
     /// Adds the contributions of all trees to `values`, which is laid out as `Model.contributions` tells.
@@ -76,6 +79,7 @@ struct UnwoundContributions {
             oneFraction: 0, feature: node.feature)
     }
 
+    /// Adds what one leaf contributes to the features of its path.
     private func addLeaf(_ value: Double, _ path: UnsafeMutablePointer<PathElement>, _ depth: Int) {
         for position in stride(from: 1, through: depth, by: 1) {
             let element = path[position]
@@ -84,6 +88,7 @@ struct UnwoundContributions {
         }
     }
 
+    /// EXTEND of the paper: one more feature on the path.
     private static func extend(
         _ path: UnsafeMutablePointer<PathElement>, _ depth: Int, _ zeroFraction: Double, _ oneFraction: Double,
         _ feature: Int32
@@ -99,6 +104,7 @@ struct UnwoundContributions {
         }
     }
 
+    /// UNWIND of the paper: undoes `extend` for one feature.
     private static func unwind(_ path: UnsafeMutablePointer<PathElement>, _ depth: Int, _ removed: Int) {
         let one = path[removed].oneFraction
         let zero = path[removed].zeroFraction
@@ -120,6 +126,7 @@ struct UnwoundContributions {
         }
     }
 
+    /// The sum of the weights that `unwind` would leave.
     private static func unwoundSum(_ path: UnsafeMutablePointer<PathElement>, _ depth: Int, _ removed: Int) -> Double {
         let one = path[removed].oneFraction
         let zero = path[removed].zeroFraction

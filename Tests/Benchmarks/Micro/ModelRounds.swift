@@ -71,10 +71,12 @@ struct ModelRounds {
         }
     }
 
+    /// One row as an array.
     private func row(_ index: Int) -> [Double] {
         Array(values[(index * columns)..<((index + 1) * columns)])
     }
 
+    /// The prediction of one row.
     private mutating func single(_ index: Int) -> Double {
         values.withUnsafeBufferPointer { values in
             model.predict(
@@ -83,6 +85,7 @@ struct ModelRounds {
         return prediction.values[0]
     }
 
+    /// Predictions of the first rows in one call.
     private mutating func batch() -> [Double] {
         var margins = [Double](repeating: 0, count: Self.batchRows)
         var results = margins
@@ -98,6 +101,7 @@ struct ModelRounds {
         return results
     }
 
+    /// Nanoseconds a row, one at a time, for about so long; goes on where the last round stopped.
     private mutating func singleRound(milliseconds: Double) -> Double {
         for offset in 0..<Self.warmRows { sink += single((next + rows - Self.warmRows + offset) % rows) }
         let start = Self.nanoseconds()
@@ -114,6 +118,7 @@ struct ModelRounds {
         return (now - start) / Double(done)
     }
 
+    /// Nanoseconds that the contributions of one row take.
     private mutating func explainRound() -> Double {
         let chosen = (0..<Self.explainedRows).map { row($0) }
         sink += model.contributions(chosen[0])?[0] ?? 0
@@ -129,6 +134,7 @@ struct ModelRounds {
         return Double(now.tv_sec) * 1e9 + Double(now.tv_nsec)
     }
 
+    /// Memory of this process that is resident [KiB].
     private static func residentKib() -> Int {
         // A file of the kernel has no size to be read by.
         guard let file = fopen("/proc/self/statm", "r") else { return 0 }
@@ -139,6 +145,7 @@ struct ModelRounds {
         return (words.count > 1 ? Int(words[1]) ?? 0 : 0) * Int(sysconf(Int32(_SC_PAGESIZE))) / 1024
     }
 
+    /// Writes numbers as they lie in memory.
     private static func save(_ numbers: [Double], _ path: String) throws {
         try numbers.withUnsafeBytes { try Data($0).write(to: URL(fileURLWithPath: path)) }
     }
