@@ -23,8 +23,9 @@ QUESTION = {
 TENSOR = {"name": "age_years", "datatype": "FP64", "shape": [1], "data": [40]}
 INFER = {"json": {"inputs": [TENSOR]}}
 INVOKE = {"json": {"dataframe_records": [{"age_years": 40}]}}
-READS_MODELS = {"operator", "analyst", "crm"}
-ROLES = ["operator", "crm", "ingest", "analyst", "steward", "auditor", "nobody"]
+SCORES = {"analyst", "crm", "scientist", "risk"}
+READS_MODELS = SCORES | {"operator"}
+ROLES = ["operator", "crm", "ingest", "analyst", "steward", "auditor", "scientist", "risk", "nobody"]
 PUBLIC = {"getHealth", "getReadiness", "getOpenAPI", "getAuthzenConfiguration"}
 
 # operationId: request, roles besides admin that are let in. A refusal of what is asked (404, 422) is being let in.
@@ -70,7 +71,18 @@ OPERATIONS = {
     "applyDefinitions": (("POST", "/v1/definitions/apply", {"json": {"definitions": [], "dry_run": True}}), set()),
     "retireDefinition": (("DELETE", "/v1/definitions/KPI/nothing"), set()),
     "putArtifact": (("PUT", "/v1/artifacts/" + "0" * 64,
-                     {"data": b"x", "headers": {"Content-Type": "application/octet-stream"}}), set()),
+                     {"data": b"x", "headers": {"Content-Type": "application/octet-stream"}}), {"scientist"}),
+    "listModels": (("GET", "/v1/models"), READS_MODELS),
+    "getModel": (("GET", "/v1/models/credit-risk"), READS_MODELS),
+    "getModelVersion": (("GET", "/v1/models/credit-risk/versions/1"), READS_MODELS),
+    "getModelCard": (("GET", "/v1/models/credit-risk/card"), READS_MODELS),
+    "getModelDrift": (("GET", "/v1/models/credit-risk/drift"), READS_MODELS),
+    "scoreModel": (("POST", "/v1/models/credit-risk/score", {"json": {"record": {"age_years": 40}}}), SCORES),
+    "postModelVersion": (("POST", "/v1/models/credit-risk/versions", {"json": {"artifact": {"sha256": "0" * 64}}}),
+                         {"scientist"}),
+    "promoteModel": (("POST", "/v1/models/nothing/promote",
+                      {"json": {"version": 1, "stage": "champion", "reason": "none"}}), {"risk"}),
+    "rollbackModel": (("POST", "/v1/models/nothing/rollback", {"json": {"reason": "none"}}), {"risk"}),
     "listKeys": (("GET", "/v1/keys"), {"operator"}),
     "createKey": (("POST", "/v1/keys", {"json": {"name": "made-by-a-test", "roles": ["nobody"]}}), set()),
     "revokeKey": (("DELETE", "/v1/keys/000000000000"), set()),
@@ -85,10 +97,10 @@ OPERATIONS = {
     "getInferenceModelReadiness": (("GET", "/v2/models/credit-risk/ready"), READS_MODELS),
     "getInferenceModelVersion": (("GET", "/v2/models/credit-risk/versions/1"), READS_MODELS),
     "getInferenceModelVersionReadiness": (("GET", "/v2/models/credit-risk/versions/1/ready"), READS_MODELS),
-    "inferModel": (("POST", "/v2/models/credit-risk/infer", INFER), {"crm"}),
-    "inferModelVersion": (("POST", "/v2/models/credit-risk/versions/1/infer", INFER), {"crm"}),
-    "postInvocations": (("POST", "/invocations?model=credit-risk", INVOKE), {"crm"}),
-    "postModelInvocations": (("POST", "/v1/models/credit-risk/invocations", INVOKE), {"crm"}),
+    "inferModel": (("POST", "/v2/models/credit-risk/infer", INFER), SCORES),
+    "inferModelVersion": (("POST", "/v2/models/credit-risk/versions/1/infer", INFER), SCORES),
+    "postInvocations": (("POST", "/invocations?model=credit-risk", INVOKE), SCORES),
+    "postModelInvocations": (("POST", "/v1/models/credit-risk/invocations", INVOKE), SCORES),
     "getScoringPing": (("GET", "/ping"), READS_MODELS),
     "getScoringHealth": (("GET", "/health"), READS_MODELS),
     "getScoringVersion": (("GET", "/version"), READS_MODELS),
@@ -97,11 +109,11 @@ OPERATIONS = {
 
 def refusal_code(operation, answer):
     """The code of a refusal; protocols that others have made tell it in shapes of their own."""
-    path = OPERATIONS[operation][0][1]
+    path = OPERATIONS[operation][0][1].split("?")[0]
     if path.startswith("/v2"):
         assert answer.headers["Content-Type"] == "application/json"
         return {"Send": "unauthenticated", "No": "forbidden"}[answer.json()["error"].split()[0]]
-    if path.split("?")[0].endswith(("/invocations", "/ping", "/health", "/version")):
+    if path.endswith("/invocations") or path in ("/ping", "/health", "/version"):
         assert answer.headers["Content-Type"] == "application/json"
         return {"UNAUTHENTICATED": "unauthenticated", "PERMISSION_DENIED": "forbidden"}[answer.json()["error_code"]]
     assert answer.headers["Content-Type"] == "application/problem+json"

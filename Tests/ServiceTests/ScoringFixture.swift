@@ -8,29 +8,38 @@ import Testing
 enum ScoringFixture {
     /// 1000 + amount + 100 * colour, with a third input that counts nothing; missing is 0.
     static func model() throws -> ServedModel {
-        let text = """
+        try served(
+            name: "price", version: 3,
+            """
             {"type": "linear_regression", "version": 1, "features": ["amount", "colour", "flag"], "link": "identity",
              "impute": {"values": [0, 0, 0]}, "scale": {"mean": [0, 0, 0], "scale": [1, 1, 1]},
              "coef": [[1, 100, 0]], "intercept": [1000]}
-            """
-        return ServedModel(
-            name: "price", version: 3, model: try Model.load(Array(text.utf8)), outputIndex: 0,
-            inputs: [
-                ModelInput(name: "amount", kind: .number, isDeclared: true, categories: []),
-                ModelInput(name: "colour", kind: .category, isDeclared: true, categories: ["red", "green", "7"]),
-                ModelInput(name: "flag", kind: .boolean, isDeclared: true, categories: []),
-            ])
+            """,
+            features: """
+                [{"name": "amount", "type": "number"}, {"name": "flag", "type": "boolean"},
+                 {"name": "colour", "type": "category", "categories": ["red", "green", "7"]}]
+                """)
     }
 
     /// A model of one input: twice what it is given.
     static func narrowModel() throws -> ServedModel {
-        let text = """
+        try served(
+            name: "twice", version: 1,
+            """
             {"type": "linear_regression", "version": 1, "features": ["x"], "link": "identity",
              "impute": {"values": [0]}, "scale": {"mean": [0], "scale": [1]}, "coef": [[2]], "intercept": [0]}
-            """
-        return ServedModel(
-            name: "twice", version: 1, model: try Model.load(Array(text.utf8)), outputIndex: 0,
-            inputs: [ModelInput(name: "x", kind: .number, isDeclared: false, categories: [])])
+            """, features: "[]")
+    }
+
+    private static func served(name: String, version: Int, _ artifact: String, features: String) throws -> ServedModel {
+        let problems = ProblemList()
+        let hash = String(repeating: "0a", count: 32)
+        let spec = try Fixture.tree(#"{"artifact":{"sha256":"\#(hash)"},"features":\#(features)}"#)
+        let definition = try #require(
+            ModelDefinition.parse(Fixture.definition("Model", spec), at: "", problems), "\(problems.brief)")
+        return try #require(
+            definition.served(name: name, version: version, Model.load(Array(artifact.utf8)), problems),
+            "\(problems.brief)")
     }
 
     /// Reads JSON text.

@@ -42,11 +42,13 @@ extension ServiceHandler {
             try request.body.isEmpty ? false : Self.onlyReady(parser.body(request.body))
         }
         writer.beginArray()
-        for (name, state) in route.snapshot.models.sorted(by: { $0.key < $1.key }) {
+        for name in service.library.names() {
             guard refusal(route, "models.read", AccessResource(type: "model", id: name)) == nil else { continue }
-            let versions = service.library.usableVersions(name)
+            let versions = usableVersions(name, route.snapshot)
             for version in versions { Self.writeIndex(name, version, nil, &writer) }
-            if versions.isEmpty, !onlyReady { Self.writeIndex(name, nil, state.unusableCause, &writer) }
+            if versions.isEmpty, !onlyReady {
+                Self.writeIndex(name, nil, route.snapshot.models[name]?.unusableCause ?? "version_retired", &writer)
+            }
         }
         writer.endArray()
     }
@@ -92,7 +94,7 @@ extension ServiceHandler {
                 writer.bool(true)
                 writer.endObject()
             } else {
-                model.writeMetadata(versions: self.service.library.usableVersions(name), to: &writer)
+                model.writeMetadata(versions: self.usableVersions(name, route.snapshot), to: &writer)
             }
             return Response.json(200, writer.finish())
         }

@@ -19,7 +19,7 @@ extension ServiceHandler {
         guard let name else {
             throw Problem(
                 400, "model_not_named",
-                "There is not exactly one model; name one by ?model=, by the header Decisiond-Model or by the path /v1/models/{name}/invocations."
+                "There is not exactly one model that can score; name one by ?model=, by the header Decisiond-Model or by the path /v1/models/{name}/invocations."
             )
         }
         let version = try request.head.queryParameter("version").map { (text) throws(Problem) in
@@ -45,7 +45,7 @@ extension ServiceHandler {
     /// The model that a request to `/invocations` is about: MLflow serves one model at a URL, so none is named in the path.
     static func invokedModel(_ head: RequestHead, _ snapshot: Snapshot) -> String? {
         if let name = head.queryParameter("model") ?? head.header("decisiond-model") { return name }
-        return snapshot.models.count == 1 ? snapshot.models.keys.first : nil
+        return snapshot.served.count == 1 ? snapshot.served.keys.first : nil
     }
 
     /// Whether the body is CSV, else it is JSON. MLflow takes no parameter but `charset=utf-8`.

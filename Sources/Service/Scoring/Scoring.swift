@@ -85,6 +85,15 @@ extension ServiceHandler {
         }
     }
 
+    /// The versions of a model that a caller may name, ascending: those that are not retired, but for a champion whose file
+    /// is missing or broken.
+    func usableVersions(_ name: String, _ snapshot: Snapshot) -> [Int] {
+        let versions = service.library.usableVersions(name)
+        guard snapshot.models[name]?.unusableCause != nil else { return versions }
+        let champion = snapshot.definitions[DefinitionKey(kind: .model, name: name)]?.version
+        return versions.filter { $0 != champion }
+    }
+
     /// The answer; nil when nobody waits for it any more.
     private func answer(
         _ request: ScoringRequest, _ model: ServedModel, _ responder: Responder
