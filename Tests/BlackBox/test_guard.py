@@ -139,12 +139,12 @@ def ask(session, operation, record=UNKNOWN_ID):
 
 
 def served_operations(daemon):
-    """operationId: (method, path) of the served contract, without the typed paths of single decisions."""
+    """operationId: (method, path) of the served contract, without the typed paths of single decisions and models."""
     document = yaml.safe_load(daemon.anonymous().get("/openapi.yaml").text)
     return {
         operation["operationId"]: (method, path)
         for path, item in document["paths"].items() for method, operation in item.items()
-        if method in ("get", "put", "post", "delete", "patch") and "x-decision-version" not in operation
+        if method in ("get", "put", "post", "delete", "patch") and not {"x-decision-version", "x-model-version"} & set(operation)
     }
 
 
