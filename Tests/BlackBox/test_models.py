@@ -73,7 +73,8 @@ def test_a_version_is_registered_and_used_once_promoted(made, shared, golden):
     assert found["golden"] == {"rows": 50, "agreeing": 50, "bit_for_bit": 50}
     assert answer.headers["Location"] == "/v1/models/german/versions/1"
     # A candidate is no champion: who names no version gets none.
-    assert made.admin.post("/v1/models/german/score", json={"record": {}}).json()["code"] == "no_champion"
+    none = made.admin.post("/v1/models/german/score", json={"record": {}})
+    assert (none.status_code, none.json()["code"]) == (404, "no_champion")
     rows = rows_of(document)
     by_version = made.admin.post("/v1/models/german/score", json={"records": rows, "version": 1})
     assert by_version.status_code == 200, by_version.text
@@ -183,6 +184,8 @@ def test_a_decision_follows_the_champion_and_back(make_daemon, shared):
     assert promote(made.admin, "retail-repurchase", 3, stage="shadow").json()["versions"][2]["stage"] == "shadow"
     assert promote(made.admin, "retail-repurchase", 1, stage="retired").json()["code"] == "is_champion"
     assert promote(made.admin, "retail-repurchase", 9).status_code == 404
+    retired = made.admin.post("/v1/models/retail-repurchase/score", json={"record": {}, "version": 2})
+    assert (retired.status_code, retired.json()["code"]) == (404, "version_retired")
     again = made.admin.post("/v1/models/retail-repurchase/rollback", json={"reason": "it was not that bad"})
     assert again.json()["champion"] == 2
 

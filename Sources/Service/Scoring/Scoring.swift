@@ -79,8 +79,9 @@ extension ServiceHandler {
         case .unknownModel: throw Self.unknownModel
         case .unknownVersion: throw Problem(404, "unknown_version", "The model has no such version.")
         case .unusable(let code):
+            // Waiting helps with a file that is not here yet, not with a version that is out of use.
             throw Problem(
-                503, code,
+                code == "version_retired" || code == "no_champion" ? 404 : 503, code,
                 "The model cannot score now (\(code)); GET /v1/models/{name} shows its versions and their stages.")
         }
     }
