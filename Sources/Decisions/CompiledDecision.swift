@@ -92,6 +92,8 @@ public struct BoundModelInput: Sendable {
 public enum ModelInputSource: Sendable {
     /// A served feature: (feature use, index in the view).
     case feature(use: Int, index: Int)
+    /// A served feature that holds a category's name, or its code; codes by name.
+    case featureCategory(use: Int, index: Int, codes: [String: Double])
     /// A decision input or a node's number, by slot.
     case slot(Int)
     /// A decision input that holds a category's name, or its code; codes by name.

@@ -10,6 +10,7 @@ public struct DecisionCompiler {
     private let problems: ProblemList
     private let models: (String) -> ModelInterface?
     private let checksTables: Bool
+    private let checksInputs: (String) -> Bool
     private var warnings: [DocumentProblem] = []
     private var names: [TypedName] = []
     private let zones: ZoneOffsets
@@ -27,17 +28,20 @@ public struct DecisionCompiler {
     ///   - zones: the time zones that expressions may name; records tell the version of their database.
     ///   - checksTables: whether tables that overlap, or that contradict their columns, are refused, and gaps told: before
     ///     publication. What was published once compiles without.
+    ///   - checksInputs: whether a text that a model would take for a number is refused for the model of this name; always
+    ///     with `checksTables`.
     ///   - views: looks a feature view up by name.
     ///   - models: looks a model up by name.
     public static func compile(
         name: String, version: Int, spec: DecisionSpec, at pointer: String, _ problems: ProblemList,
-        zones: ZoneOffsets = .utcOnly, checksTables: Bool = false, views: (String) -> ViewInterface?,
-        models: @escaping (String) -> ModelInterface?
+        zones: ZoneOffsets = .utcOnly, checksTables: Bool = false,
+        checksInputs: @escaping (String) -> Bool = { _ in false },
+        views: (String) -> ViewInterface?, models: @escaping (String) -> ModelInterface?
     ) -> CompiledDecision? {
         let before = problems.problems.count
         var compiler = DecisionCompiler(
             spec: spec, pointer: pointer, problems: problems, zones: zones, checksTables: checksTables,
-            models: models)
+            checksInputs: { checksTables || checksInputs($0) }, models: models)
         compiler.declareInputs()
         let featureSlots = compiler.declareFeatures(views)
         let nodes = compiler.compileNodes()
@@ -70,10 +74,11 @@ public struct DecisionCompiler {
 
     private init(
         spec: DecisionSpec, pointer: String, problems: ProblemList, zones: ZoneOffsets, checksTables: Bool,
-        models: @escaping (String) -> ModelInterface?
+        checksInputs: @escaping (String) -> Bool, models: @escaping (String) -> ModelInterface?
     ) {
         self.zones = zones
         self.checksTables = checksTables
+        self.checksInputs = checksInputs
         self.spec = spec
         self.pointer = pointer
         self.problems = problems
@@ -208,6 +213,12 @@ public struct DecisionCompiler {
                         "the model's input \(feature) is neither an input, a feature nor a node")
                     continue
                 }
+                if checksInputs(name), isText(source) {
+                    problems.add(
+                        "\(place)/inputs", "text_for_number",
+                        "the model's input \(feature) takes numbers, \(wanted) is a text; give the model its categories"
+                    )
+                }
                 bound.append(
                     BoundModelInput(name: feature, source: source, rule: interface.rules[feature] ?? .lenient))
             }
@@ -219,11 +230,25 @@ public struct DecisionCompiler {
         let isInput = spec.inputs.contains { $0.name == wanted }
         if let slot = slots[wanted], isInput || features[wanted] == nil {
             guard let categories else { return .slot(slot) }
-            let codes = Dictionary(uniqueKeysWithValues: categories.enumerated().map { ($1, Double($0)) })
-            return .category(slot: slot, codes: codes)
+            return .category(slot: slot, codes: Self.codes(categories))
         }
         guard let feature = features[wanted], !ambiguous.contains(wanted) else { return nil }
-        return .feature(use: feature.use, index: feature.index)
+        guard let categories else { return .feature(use: feature.use, index: feature.index) }
+        return .featureCategory(use: feature.use, index: feature.index, codes: Self.codes(categories))
+    }
+
+    /// Codes by name; of a name that a file has twice the first.
+    private static func codes(_ categories: [String]) -> [String: Double] {
+        Dictionary(categories.enumerated().map { ($1, Double($0)) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// Whether a source without categories gives texts.
+    private func isText(_ source: ModelInputSource) -> Bool {
+        switch source {
+        case .slot(let slot): slot < spec.inputs.count && spec.inputs[slot].type == .string
+        case .feature(let use, let index): views[use].interface.features[index].type == .string
+        case .category, .featureCategory: false
+        }
     }
 
     /// The DMN target speaks of tests and outputs where the document says `when` and `then`.

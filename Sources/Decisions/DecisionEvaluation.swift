@@ -324,24 +324,31 @@ extension CompiledDecision {
         scratch.marks.removeAll(keepingCapacity: true)
         for input in inputs {
             var number = Double.nan
+            // The name of a category, where the input is one by its name.
+            var name: String?
             switch input.source {
             case .feature(let use, let index):
                 if index < features[use].count { number = features[use][index].double }
             case .slot(let slot):
                 number = Self.modelInput(scratch.slots[slot])
+            case .featureCategory(let use, let index, let codes):
+                let value = index < features[use].count ? features[use][index] : .null(.noEvent)
+                if case .string(let text) = value { name = text } else { number = value.double }
+                if let name { number = codes[name] ?? .nan }
             case .category(let slot, let codes):
                 if case .string(let text) = scratch.slots[slot] {
-                    guard let code = codes[text] else {
-                        result.warnings.append(DecisionWarning("unknown_category", "\(loaded.name).\(input.name)"))
-                        guard let stranger = input.rule.unknown.number else { return "unknown_category" }
-                        scratch.row.append(stranger)
-                        scratch.marks.append(.unknown)
-                        continue
-                    }
-                    number = code
+                    name = text
+                    number = codes[text] ?? .nan
                 } else {
                     number = Self.modelInput(scratch.slots[slot])
                 }
+            }
+            if name != nil, number.isNaN {
+                result.warnings.append(DecisionWarning("unknown_category", "\(loaded.name).\(input.name)"))
+                guard let stranger = input.rule.unknown.number else { return "unknown_category" }
+                scratch.row.append(stranger)
+                scratch.marks.append(.unknown)
+                continue
             }
             scratch.marks.append(number.isNaN ? .missing : .value)
             if number.isNaN {

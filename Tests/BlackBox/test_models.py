@@ -169,6 +169,10 @@ def test_a_decision_follows_the_champion_and_back(make_daemon, shared):
     assert upload(made.admin, "retail-repurchase", artifact(shared, GERMAN)).json()["version"] == 3
     refused = promote(made.admin, "retail-repurchase", 3)
     assert refused.status_code == 422 and refused.json()["errors"][0]["code"] == "unbound_model_input"
+    # Nor one that takes numbers where the decision has texts.
+    assert upload(made.admin, "credit-risk", artifact(shared, GERMAN)).status_code == 201
+    refused = promote(made.admin, "credit-risk", 2)
+    assert refused.status_code == 422 and refused.json()["errors"][0]["code"] == "text_for_number"
     # Records of both versions replay to their own scores.
     for record in (before, after):
         assert decisions.replay(made.admin, record["id"])["identical"] is True

@@ -85,6 +85,8 @@ import Testing
             case .feature(let use, let index): "feature \(use).\(index)"
             case .slot(let slot): "slot \(slot)"
             case .category(let slot, let codes): "category \(slot) \(codes.sorted { $0.value < $1.value }.map(\.key))"
+            case .featureCategory(let use, let index, let codes):
+                "feature \(use).\(index) \(codes.sorted { $0.value < $1.value }.map(\.key))"
             }
         }
         #expect(brief == ["slot 1", "feature 0.0", "feature 0.1", "feature 0.2", #"category 2 ["web", "phone"]"#])

@@ -145,6 +145,28 @@ import Testing
         if let score = wanted.score { #expect(scratch.scoredRows.first?.score == Double(score)) }
     }
 
+    /// A text where a model takes a number would be missing to it, silently: refused before it is published.
+    @Test func aTextForANumberIsRefused() throws {
+        let text = """
+            {"entity":"channel","inputs":[{"name":"amount","type":"number"},{"name":"channel","type":"string"}],
+             "features":[{"view":"spend"}],
+             "nodes":[{"name":"s","model":{"steps":[{"model":"m","inputs":{"b":"spend.last"}}]}}],
+             "outputs":[{"name":"s","type":"number","expression":"s"}],"score":"s"}
+            """
+        func told(_ categories: [String: [String]], checks: Bool = true) throws -> [String] {
+            let problems = ProblemList()
+            _ = Fixture.compile(
+                try Fixture.tree(text), problems, features: ["amount", "channel", "b"], categories: categories,
+                checksInputs: checks)
+            return problems.brief
+        }
+        let place = "/spec/nodes/0/model/steps/0/inputs text_for_number"
+        #expect(try told([:]).filter { $0 == place }.count == 2)
+        #expect(try told(["channel": ["web"]]).filter { $0 == place }.count == 1)
+        #expect(try !told(["channel": ["web"], "b": ["x"]]).contains(place))
+        #expect(try !told([:], checks: false).contains(place))
+    }
+
     @Test func booleansAndTextsAsModelInputs() throws {
         let text = """
             {"inputs":[{"name":"amount","type":"boolean"},{"name":"count","type":"string"}],

@@ -141,11 +141,12 @@ enum Fixture {
     /// Parses and compiles against the view `spend` and the model `m`.
     static func compile(
         _ tree: JSONTree, _ problems: ProblemList, features: [String]? = ["amount", "count"],
-        categories: [String: [String]] = [:], view: ViewInterface = spend, rules: [String: ModelInputRule] = [:]
+        categories: [String: [String]] = [:], view: ViewInterface = spend, rules: [String: ModelInputRule] = [:],
+        checksInputs: Bool = false
     ) -> CompiledDecision? {
         guard let spec = DecisionSpec.parse(tree, at: "/spec", problems) else { return nil }
         return DecisionCompiler.compile(
-            name: "offer", version: 7, spec: spec, at: "/spec", problems,
+            name: "offer", version: 7, spec: spec, at: "/spec", problems, checksInputs: { _ in checksInputs },
             views: { $0 == "spend" ? view : nil },
             models: {
                 $0 == "m"

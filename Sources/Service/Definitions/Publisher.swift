@@ -291,11 +291,11 @@ final class Publisher: Sendable {
 
     func compile(
         _ next: [DefinitionKey: Definition], _ retired: [DefinitionKey: Definition], _ problems: ProblemList,
-        _ pointers: [DefinitionKey: String]
+        _ pointers: [DefinitionKey: String], promoting promoted: String? = nil
     ) throws(Problem) -> Snapshot {
         var compiler = SnapshotCompiler(
             artifacts: artifacts, store: state.features, zones: zones, previous: state.snapshot, problems: problems,
-            pointers: pointers, isReady: state.history.isReady(view:version:))
+            pointers: pointers, promoted: promoted, isReady: state.history.isReady(view:version:))
         guard let snapshot = compiler.compile(next, retired: retired, isLenient: false) else {
             throw Self.refusal(problems)
         }

@@ -16,6 +16,8 @@ struct SnapshotCompiler {
     let previous: Snapshot
     private let problems: ProblemList
     private let pointers: [DefinitionKey: String]
+    /// A model of which another version becomes champion.
+    private let promoted: String?
     private var current: [DefinitionKey: Definition] = [:]
     private var contracts: [String: ContractEntry] = [:]
     /// The views of these definitions, whether they are served yet or not: what decisions are checked against.
@@ -37,7 +39,7 @@ struct SnapshotCompiler {
     /// - Parameter isReady: whether a version of a view has every event that it should; one that has not is fed, not served.
     init(
         artifacts: ArtifactStore, store: FeatureStore, zones: ZoneFiles, previous: Snapshot,
-        problems: ProblemList = ProblemList(), pointers: [DefinitionKey: String] = [:],
+        problems: ProblemList = ProblemList(), pointers: [DefinitionKey: String] = [:], promoted: String? = nil,
         isReady: @escaping (_ view: String, _ version: Int) -> Bool = { _, _ in true }
     ) {
         self.artifacts = artifacts
@@ -46,6 +48,7 @@ struct SnapshotCompiler {
         self.previous = previous
         self.problems = problems
         self.pointers = pointers
+        self.promoted = promoted
         self.isReady = isReady
     }
 
@@ -311,9 +314,11 @@ struct SnapshotCompiler {
         _ views: [String: ViewEntry]
     ) -> DecisionEntry? {
         let interfaces = modelInterfaces
+        let (pointers, promoted) = (pointers, promoted)
+        let isFresh = { promoted == $0 || pointers[DefinitionKey(kind: .model, name: $0)] != nil }
         let compiled = DecisionCompiler.compile(
             name: definition.key.name, version: definition.version, spec: spec, at: place, problems,
-            zones: zones.offsets, checksTables: pointers[definition.key] != nil,
+            zones: zones.offsets, checksTables: pointers[definition.key] != nil, checksInputs: isFresh,
             views: { views[$0]?.interface }, models: { interfaces[$0] })
         guard let compiled else { return nil }
         return DecisionEntry(decision: compiled, views: compiled.views.compactMap { views[$0.name] })

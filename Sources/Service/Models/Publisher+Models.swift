@@ -145,7 +145,7 @@ extension Publisher {
         var (active, retired) = state.history.current()
         active[key] = definition
         retired[key] = nil
-        let snapshot = try compile(active, retired, ProblemList(), [:])
+        let snapshot = try compile(active, retired, ProblemList(), [:], promoting: key.name)
         try activate([definition], reason, caller.id, snapshot)
     }
 }

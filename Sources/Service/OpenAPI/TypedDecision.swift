@@ -9,64 +9,23 @@ struct TypedDecision {
     /// What its schemas' names begin with: `DecideCreditLimit`.
     let prefix: String
 
-    /// Gives every decision its names, by name in ascending order. Names that differ only in case or punctuation would
-    /// get the same; the later ones then get a number.
+    /// Gives every decision its names.
     static func naming(_ decisions: [CompiledDecision]) -> [TypedDecision] {
-        var taken: Set<String> = []
-        return decisions.sorted { $0.name < $1.name }.map { decision in
-            let words = decision.name.split { !($0.isASCII && ($0.isLetter || $0.isNumber)) }
-            let prefix = "Decide" + words.map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
-            let operation = "decide_" + String(decision.name.map { $0.isLetter || $0.isNumber ? $0 : "_" })
-            var number = 1
-            var suffix = ""
-            while taken.contains((prefix + suffix).lowercased()) || taken.contains((operation + suffix).lowercased()) {
-                number += 1
-                suffix = "_\(number)"
-            }
-            taken.insert((prefix + suffix).lowercased())
-            taken.insert((operation + suffix).lowercased())
-            return TypedDecision(decision: decision, operationID: operation + suffix, prefix: prefix + suffix)
+        TypedOperation.naming(decisions, verb: "Decide", name: \.name).map {
+            TypedDecision(decision: $0.item, operationID: $0.operationID, prefix: $0.prefix)
         }
     }
-
-    /// What `postDecision` may answer besides 200: status and name of the response.
-    static let refusals: [(status: Int, response: String)] = [
-        (400, "BadRequest"), (401, "Unauthorized"), (403, "Forbidden"), (404, "NotFound"), (408, "RequestTimeout"),
-        (413, "ContentTooLarge"), (414, "URITooLong"), (415, "UnsupportedMediaType"), (422, "UnprocessableContent"),
-        (431, "HeaderFieldsTooLarge"), (503, "ServiceUnavailable"),
-    ]
 
     /// Writes the path, two spaces in.
     func writePath(_ lines: inout YAMLLines) {
         let name = decision.name
-        lines.add(2, YAMLLines.quoted("/v1/decide/\(name)") + ":")
-        lines.add(4, "post:")
-        lines.add(6, "tags: [decide]")
-        lines.add(6, "operationId: \(operationID)")
-        lines.add(6, "summary: " + YAMLLines.quoted("Ask for the decision \(name), version \(decision.version)"))
-        lines.add(6, "description: The operation postDecision, with the types of this decision.")
-        lines.add(6, "x-required-action: decide")
-        lines.add(6, "x-decision-version: \(decision.version)")
-        lines.add(6, "parameters:")
-        lines.add(8, "- " + YAMLLines.reference("parameters", "Traceparent"))
-        lines.add(8, "- " + YAMLLines.reference("parameters", "IdempotencyKey"))
-        lines.add(8, "- " + YAMLLines.reference("parameters", "Ack"))
-        lines.add(6, "requestBody:")
-        lines.add(8, "required: true")
-        writeContent(8, "\(prefix)Request", &lines)
-        lines.add(6, "responses:")
-        lines.add(8, "\"200\":")
-        lines.add(10, "description: The answer.")
-        writeContent(10, "\(prefix)Answer", &lines)
-        for refusal in Self.refusals {
-            lines.add(8, "\"\(refusal.status)\": " + YAMLLines.reference("responses", refusal.response))
-        }
-    }
-
-    private func writeContent(_ indentation: Int, _ schema: String, _ lines: inout YAMLLines) {
-        lines.add(indentation, "content:")
-        lines.add(indentation + 2, "application/json:")
-        lines.add(indentation + 4, "schema: " + YAMLLines.schema(schema))
+        TypedOperation(
+            path: "/v1/decide/\(name)", tag: "decide", operationID: operationID,
+            summary: "Ask for the decision \(name), version \(decision.version)",
+            description: "The operation postDecision, with the types of this decision.", action: "decide",
+            version: ("x-decision-version", decision.version), parameters: ["Traceparent", "IdempotencyKey", "Ack"],
+            request: "\(prefix)Request", answer: "\(prefix)Answer", answerDescription: "The answer."
+        ).write(&lines)
     }
 
     /// Writes the schemas, four spaces in.

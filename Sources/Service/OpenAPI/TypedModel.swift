@@ -8,52 +8,24 @@ struct TypedModel {
     /// What its schemas' names begin with: `ScoreCreditRisk`.
     let prefix: String
 
-    /// Gives every model its names, as `TypedDecision.naming` does.
+    /// Gives every model its names.
     static func naming(_ models: [ServedModel]) -> [TypedModel] {
-        var taken: Set<String> = []
-        return models.sorted { $0.name < $1.name }.map { model in
-            let words = model.name.split { !($0.isASCII && ($0.isLetter || $0.isNumber)) }
-            let prefix = "Score" + words.map { $0.prefix(1).uppercased() + $0.dropFirst() }.joined()
-            var (number, suffix) = (1, "")
-            while taken.contains((prefix + suffix).lowercased()) {
-                number += 1
-                suffix = "_\(number)"
-            }
-            taken.insert((prefix + suffix).lowercased())
-            let operation = "score_" + String(model.name.map { $0.isLetter || $0.isNumber ? $0 : "_" })
-            return TypedModel(served: model, operationID: operation + suffix, prefix: prefix + suffix)
+        TypedOperation.naming(models, verb: "Score", name: \.name).map {
+            TypedModel(served: $0.item, operationID: $0.operationID, prefix: $0.prefix)
         }
     }
 
     /// Writes the path, two spaces in.
     func writePath(_ lines: inout YAMLLines) {
         let name = served.name
-        lines.add(2, YAMLLines.quoted("/v1/models/\(name)/score") + ":")
-        lines.add(4, "post:")
-        lines.add(6, "tags: [models]")
-        lines.add(6, "operationId: \(operationID)")
-        lines.add(6, "summary: " + YAMLLines.quoted("Score with the model \(name), version \(served.version)"))
-        lines.add(6, "description: The operation scoreModel, with the inputs of this model's champion.")
-        lines.add(6, "x-required-action: models.score")
-        lines.add(6, "x-model-version: \(served.version)")
-        lines.add(6, "parameters:")
-        lines.add(8, "- " + YAMLLines.reference("parameters", "Traceparent"))
-        lines.add(6, "requestBody:")
-        lines.add(8, "required: true")
-        writeContent(8, "\(prefix)Request", &lines)
-        lines.add(6, "responses:")
-        lines.add(8, "\"200\":")
-        lines.add(10, "description: A result per record, in their order.")
-        writeContent(10, "ScoreAnswer", &lines)
-        for refusal in TypedDecision.refusals {
-            lines.add(8, "\"\(refusal.status)\": " + YAMLLines.reference("responses", refusal.response))
-        }
-    }
-
-    private func writeContent(_ indentation: Int, _ schema: String, _ lines: inout YAMLLines) {
-        lines.add(indentation, "content:")
-        lines.add(indentation + 2, "application/json:")
-        lines.add(indentation + 4, "schema: " + YAMLLines.schema(schema))
+        TypedOperation(
+            path: "/v1/models/\(name)/score", tag: "models", operationID: operationID,
+            summary: "Score with the model \(name), version \(served.version)",
+            description: "The operation scoreModel, with the inputs of this model's champion.",
+            action: "models.score", version: ("x-model-version", served.version), parameters: ["Traceparent"],
+            request: "\(prefix)Request", answer: "ScoreAnswer",
+            answerDescription: "A result per record, in their order."
+        ).write(&lines)
     }
 
     /// Writes the schemas, four spaces in.
