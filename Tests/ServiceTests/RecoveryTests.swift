@@ -423,6 +423,53 @@ import Testing
         }
     }
 
+    /// Versions of models and their stages outlive a restart; a snapshot of a version that had none is taken as well.
+    @Test func stagesOfModels() throws {
+        let directory = try Directory()
+        let live = try Live(directory)
+        let body = #"{"kind":"Model","name":"risk","spec":{"artifact":{"sha256":"\#(ModelDefinitionTests.hash)"}}}"#
+        for (version, stage, document) in [(UInt32(1), "candidate", body), (2, "candidate", body), (1, "shadow", "")] {
+            var writer = ByteWriter()
+            ModelStageFrame(
+                name: "risk", version: version, stage: stage, atMicros: 7, principal: "ann", reason: "why",
+                body: Array(document.utf8)
+            ).encode(into: &writer)
+            let batch = FrameBatch()
+            batch.add(type: FrameType.modelStage.rawValue, payload: writer.bytes)
+            try live.append(batch)
+        }
+        try live.append(try Self.activation("Model", "risk", 2, body))
+        while live.state.appliedSeq.load(ordering: .acquiring) < 4 { usleep(1_000) }
+        let seq = try live.snapshot()
+        func told(_ state: ServiceState) -> [String] {
+            state.registry.versions("risk", state.history).map {
+                "\($0.number) " + $0.changes.map(\.stage.rawValue).joined(separator: ",")
+            }
+        }
+        let wanted = ["1 candidate,shadow", "2 candidate,champion"]
+        #expect(told(live.state) == wanted && live.state.registry.lastVersion("risk") == 2)
+        live.stop()
+        #expect(told(try Self.recover(directory).state) == wanted)
+
+        func restored(without part: String) throws -> ServiceState {
+            let state = ServiceState(quarantineEntriesMax: 5, bootstrap: Self.bootstrap, shardSeed: 3)
+            let applier = Applier(state: state) { _, previous in previous }
+            var restorer = StateRestorer(
+                state, applier, Self.hashKey, dedupe: DedupeTable(horizonMicros: 1, nowMicros: 0))
+            var isLeftOut = false
+            try SnapshotFiles.read(seq: seq, in: PosixStorage(path: directory.journal)) {
+                (_, piece) throws(ReplayRefusal) in
+                if case .part(let name, _) = piece { isLeftOut = name == part }
+                if !isLeftOut { try restorer.take(piece) }
+            }
+            try restorer.finish(seq: seq)
+            return state
+        }
+        #expect(told(try restored(without: "")) == wanted)
+        #expect(told(try restored(without: "models")) == ["2 champion"])
+        #expect(throws: ReplayRefusal.self) { try restored(without: "keys") }
+    }
+
     private static let bootstrap = KeyFrame(
         id: "k", name: "first", hash: [], roles: [], createdMicros: 0, expiresMicros: 0, revokedMicros: 0)
 }
