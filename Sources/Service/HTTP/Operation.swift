@@ -219,7 +219,7 @@ enum Operation: String, Sendable, CaseIterable {
         case .getTrainingSetData: ["format"]
         case .listJobs: ["state"]
         case .getModelCard: ["version", "format"]
-        case .getModelDrift: ["version", "from", "to", "hours"]
+        case .getModelDrift: ["version", "from", "to"]
         case .postInvocations: ["model", "version"]
         case .postModelInvocations: ["version"]
         default: []
